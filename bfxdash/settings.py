@@ -1,0 +1,283 @@
+"""Settings, and the only reader of the environment.
+
+Every variable is listed and explained in `.env.example`. Secrets may also be given as a file by
+`NAME_FILE`. Nothing exists only in production: the environment switches features, and
+`bfxdash.checks` stops the start on unsafe combinations.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import environ
+import structlog
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+T = TypeVar("T")
+
+env = environ.FileAwareEnv()
+env.read_env(str(BASE_DIR / ".env"))
+
+
+def read(name: str, cast: Callable[[str], T], default: T) -> T:
+    """One variable, or a message that names it: a bad value must stop the start in plain words."""
+    raw = env.str(name, default="").strip()
+    if not raw:
+        return default
+    try:
+        return cast(raw)
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
+
+
+def boolean(raw: str) -> bool:
+    words = {"on": True, "true": True, "yes": True, "1": True}
+    words |= {"off": False, "false": False, "no": False, "0": False}
+    if raw.lower() not in words:
+        raise ValueError(f"'{raw}' is neither on nor off")
+    return words[raw.lower()]
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    def cast(raw: str) -> int:
+        if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
+            raise ValueError(f"'{raw}' is not a whole number from {low} to {high}")
+        return int(raw)
+
+    return cast
+
+
+def names(raw: str) -> list[str]:
+    return [part.strip() for part in raw.split(",") if part.strip()]
+
+
+def origins(raw: str) -> list[str]:
+    for origin in names(raw):
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+            raise ValueError(f"'{origin}' is not an origin like https://dash.example.com")
+    return names(raw)
+
+
+def json_object(raw: str) -> dict[str, Any]:
+    value = json.loads(raw)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+# --- The exchange ---------------------------------------------------------------------------------
+EXCHANGES = {
+    "sandbox": {
+        "public_rest": "http://127.0.0.1:8900",
+        "rest": "http://127.0.0.1:8900",
+        "public_ws": "ws://127.0.0.1:8900/ws/2",
+        "ws": "ws://127.0.0.1:8900/ws/2",
+    },
+    "live": {
+        "public_rest": "https://api-pub.bitfinex.com",
+        "rest": "https://api.bitfinex.com",
+        "public_ws": "wss://api-pub.bitfinex.com/ws/2",
+        "ws": "wss://api.bitfinex.com/ws/2",
+    },
+}
+
+
+def exchange_mode(raw: str) -> str:
+    if raw not in EXCHANGES:
+        raise ValueError(f"'{raw}' is neither sandbox nor live")
+    return raw
+
+
+BFX_EXCHANGE = read("BFX_EXCHANGE", exchange_mode, "sandbox")
+BFX_PUBLIC_REST_URL = read("BFX_PUBLIC_REST_URL", str, EXCHANGES[BFX_EXCHANGE]["public_rest"])
+BFX_REST_URL = read("BFX_REST_URL", str, EXCHANGES[BFX_EXCHANGE]["rest"])
+BFX_PUBLIC_WS_URL = read("BFX_PUBLIC_WS_URL", str, EXCHANGES[BFX_EXCHANGE]["public_ws"])
+BFX_WS_URL = read("BFX_WS_URL", str, EXCHANGES[BFX_EXCHANGE]["ws"])
+BFX_EGRESS = read("BFX_EGRESS", str, "default")
+BFX_RATES: dict[str, Any] = read("BFX_RATES", json_object, {})
+
+# --- Live data ------------------------------------------------------------------------------------
+BFX_FLUSH_MS = read("BFX_FLUSH_MS", whole_number(0, 1000), 100)
+BFX_FEED_RANGES = read("BFX_FEED_RANGES", whole_number(1, 64), 1)
+BFX_SOCKETS_PER_ADDRESS = read("BFX_SOCKETS_PER_ADDRESS", whole_number(1, 1_000_000), 50)
+BFX_TRUSTED_PROXIES = read("BFX_TRUSTED_PROXIES", whole_number(0, 8), 0)
+BFX_METRICS_TOKEN = read("BFX_METRICS_TOKEN", str, "")
+
+# --- Where things are -----------------------------------------------------------------------------
+BFX_DATA_DIR = read("BFX_DATA_DIR", lambda raw: Path(raw).expanduser().resolve(), BASE_DIR / "data")
+DATABASE_DIR = BFX_DATA_DIR / "db"
+STATIC_ROOT = BFX_DATA_DIR / "static"
+
+
+def database() -> dict[str, Any]:
+    url = read("DATABASE_URL", str, f"sqlite:///{DATABASE_DIR / 'bfxdash.sqlite3'}")
+    config: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    if config.get("ENGINE") == "django.db.backends.sqlite3":
+        # IMMEDIATE: a deferred transaction that reads and then writes fails at once with
+        # "database is locked", whatever the timeout.
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+        }
+    elif config.get("ENGINE") == "django.db.backends.postgresql":
+        # A pool, since every request under ASGI runs in a thread of its own.
+        config.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
+        config["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise ImproperlyConfigured("DATABASE_URL: only sqlite:// and postgres:// are supported")
+    return config
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = read("REDIS_URL", str, "")
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+}
+
+# --- Web ------------------------------------------------------------------------------------------
+DEBUG = read("DEBUG", boolean, False)
+SECRET_KEY_MADE = BFX_DATA_DIR / "keys" / "secret_key"  # by `up`, at the first start
+SECRET_KEY = read(
+    "SECRET_KEY", str, SECRET_KEY_MADE.read_text().strip() if SECRET_KEY_MADE.is_file() else ""
+)
+SECRET_KEY_FALLBACKS: list[str] = read("SECRET_KEY_FALLBACKS", names, [])
+ALLOWED_HOSTS = read("ALLOWED_HOSTS", names, ["localhost", "127.0.0.1", "[::1]"])
+BFX_ORIGINS = read("BFX_ORIGINS", origins, ["http://localhost:8000", "http://127.0.0.1:8000"])
+CSRF_TRUSTED_ORIGINS = BFX_ORIGINS
+SOCKET_ORIGINS = [origin.replace("http", "ws", 1) for origin in BFX_ORIGINS]
+SECURE_ORIGIN = all(origin.startswith("https://") for origin in BFX_ORIGINS)
+
+INSTALLED_APPS = [
+    "daphne",  # first: it installs the asyncio reactor
+    "bfxdash",
+    "market",
+    "accounts",
+    "channels",
+    "csp",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "bfxdash.urls"
+ASGI_APPLICATION = "bfxdash.asgi.application"
+AUTH_USER_MODEL = "accounts.User"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"context_processors": ["market.views.context.exchange_mode"]},
+    }
+]
+
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_ORIGIN else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_ORIGIN
+SECURE_HSTS_PRELOAD = False
+SECURE_SSL_REDIRECT = SECURE_ORIGIN
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BFX_TRUSTED_PROXIES else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+CSRF_COOKIE_SECURE = SECURE_ORIGIN
+CSRF_COOKIE_SAMESITE = "Strict"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF, *SOCKET_ORIGINS],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+        "require-trusted-types-for": ["'script'"],
+        "trusted-types": [NONE],
+    }
+}
+UNUSED_FEATURES = ["accelerometer", "camera", "geolocation", "gyroscope", "microphone", "usb"]
+PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in UNUSED_FEATURES}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "bfxdash.static.HashedModules"},
+}
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+# --- Logs -----------------------------------------------------------------------------------------
+LOG_JSON = read("LOG_JSON", boolean, not sys.stderr.isatty())
+LOG_LEVEL = read("LOG_LEVEL", str.upper, "INFO")
+LOG_STEPS: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "lines": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": LOG_STEPS,
+            "processor": structlog.processors.JSONRenderer()
+            if LOG_JSON
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.channels.server": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
+        "websockets": {"level": "WARNING"},
+    },
+}
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *LOG_STEPS,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
