@@ -10,11 +10,13 @@ from django.db import models
 class RateWindow(models.Model):
     """The last send times of one endpoint, as seen from one egress address.
 
-    `ring` holds `[µs since epoch, user id or null]`, oldest first (see `market.limits`).
+    `ring` holds `[µs since epoch, user id or null]`, oldest first; `asked` holds the same pairs for
+    whoever was turned away, and until when a share is kept for him (see `market.limits`).
     """
 
     scope = models.CharField(max_length=120, primary_key=True)  # "egress|endpoint"
     ring = models.JSONField(default=list)
+    asked = models.JSONField(default=list)
 
 
 class IpBlock(models.Model):

@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("scope", models.CharField(max_length=120, primary_key=True, serialize=False)),
                 ("ring", models.JSONField(default=list)),
+                ("asked", models.JSONField(default=list)),
             ],
         ),
         migrations.CreateModel(
