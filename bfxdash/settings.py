@@ -21,7 +21,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
 env = environ.FileAwareEnv()
-env.read_env(str(BASE_DIR / ".env"))
+env.read_env(env.str("BFX_ENV_FILE", default=str(BASE_DIR / ".env")))
 
 
 def read(name: str, cast: Callable[[str], T], default: T) -> T:

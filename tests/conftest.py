@@ -1,12 +1,100 @@
-"""Settings for the test run, and fixtures that every room shares."""
+"""Settings for the test run, and the servers and fixtures that every room shares.
+
+`BFX_TEST_PROFILE` decides where the same tests run: `embedded` (the default) on an SQLite file and
+the in-process channel layer, `scaled` on a real PostgreSQL and a real Redis.
+"""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import django
 import pytest
+from django.conf import settings
 
-os.environ.setdefault("SECRET_KEY", "tests-only-" + "k" * 50)
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bfxdash.settings")
+from tests import servers
+
+PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of pytest-xdist; its controller came first
+STARTED = ExitStack()
+pytest_plugins = ["tests.factories"]
+
+
+def prepare_environment() -> None:
+    """Starts what the profile needs and points the settings there, before Django reads them.
+
+    One PostgreSQL serves the whole run, in a database for each worker. Redis has no such rooms
+    for its channels, so each worker gets its own.
+    """
+    if PROFILE not in {"embedded", "scaled"}:
+        raise pytest.UsageError(f"BFX_TEST_PROFILE: '{PROFILE}' is neither embedded nor scaled")
+    if settings.configured:
+        raise pytest.UsageError("DJANGO_SETTINGS_MODULE is set: unset it, tests have their own")
+    if not IS_WORKER:
+        for name in filter(servers.is_setting, list(os.environ)):
+            del os.environ[name]
+    folder = Path(tempfile.mkdtemp(prefix="bfx-tests-"))
+    STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "db").mkdir()
+    os.environ["BFX_ENV_FILE"] = os.devnull
+    os.environ["BFX_DATA_DIR"] = str(folder)
+    os.environ["SECRET_KEY"] = servers.SECRET_KEY
+    if PROFILE == "scaled":
+        if not IS_WORKER:
+            postgres = servers.Postgres()
+            STARTED.callback(postgres.stop)
+            os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"] = postgres.url
+        redis = servers.Redis()
+        STARTED.callback(redis.stop)
+        os.environ["REDIS_URL"] = redis.url
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bfxdash.settings"
+    if PROFILE == "embedded":  # a file: threads cannot share an SQLite database in memory
+        settings.DATABASES["default"]["TEST"] = {"NAME": str(folder / "db" / "tests.sqlite3")}
+    # Plain names of static files: hashed ones need collectstatic, which real servers do.
+    settings.STORAGES["staticfiles"] = {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+    }
+    django.setup()
+    del os.environ["DJANGO_SETTINGS_MODULE"]  # or a worker would read settings before this file
+
+
+try:
+    prepare_environment()
+except BaseException:
+    STARTED.close()
+    raise
+
+
+def pytest_unconfigure() -> None:
+    STARTED.close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="also run the big sizes")
+
+
+def pytest_report_header() -> str:
+    return f"profile: {PROFILE} (BFX_TEST_PROFILE)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Playwright leaves a running event loop in the main thread, which any later async test and
+    # any later query would refuse: so browser tests come last.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    if not config.getoption("--full"):
+        big = pytest.mark.skip(reason="a big size: only with --full")
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(big)
+
+
+@pytest.fixture(scope="session")
+def profile() -> str:
+    """`embedded` or `scaled`."""
+    return PROFILE
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +105,99 @@ def recordings() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}: set BFX_RECORDINGS to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Postgres]:
+    """A real PostgreSQL, whatever the profile."""
+    server = servers.Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """A real Redis of the test's own, whatever the profile."""
+    server = servers.Redis()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def start_exchange(tmp_path: Path) -> Iterator[Callable[..., servers.Exchange]]:
+    """`start_exchange("--replay", FILE, BFX_RATES="…")`: a sandbox exchange with these options."""
+    with ExitStack() as started:
+
+        def start(*options: str, **environ: str) -> servers.Exchange:
+            folder = Path(tempfile.mkdtemp(prefix="exchange-", dir=tmp_path))
+            exchange = servers.Exchange(folder, *options, **environ)
+            started.callback(exchange.stop)
+            return exchange
+
+        yield start
+
+
+@pytest.fixture
+def exchange_server(start_exchange: Callable[..., servers.Exchange]) -> servers.Exchange:
+    """A sandbox exchange of the test's own, with its control port."""
+    return start_exchange()
+
+
+@pytest.fixture(scope="session")
+def start_dashboard_for(
+    request: pytest.FixtureRequest,
+) -> Callable[..., servers.Dashboard]:
+    """How a dashboard of the run's profile is started; `start_dashboard` stops it as well."""
+
+    def start(
+        started: ExitStack,
+        folder: Path,
+        exchange: servers.Exchange | None,
+        profile: str = PROFILE,
+        options: tuple[str, ...] = (),
+        **environ: str,
+    ) -> servers.Dashboard:
+        dashboard = servers.Dashboard(folder, exchange, **environ)
+        started.callback(dashboard.stop)
+        if profile == "embedded":
+            dashboard.start_embedded(*options)
+        else:
+            redis = servers.Redis()
+            started.callback(redis.stop)
+            postgres: servers.Postgres = request.getfixturevalue("postgres")
+            database = postgres.make_database(f"dashboard_{os.getpid()}_{folder.name}")
+            dashboard.start_scaled(database, redis.url)
+        return dashboard
+
+    return start
+
+
+@pytest.fixture
+def start_dashboard(
+    start_dashboard_for: Callable[..., servers.Dashboard], tmp_path: Path
+) -> Iterator[Callable[..., servers.Dashboard]]:
+    """`start_dashboard(exchange, profile="scaled", BFX_FLUSH_MS="50")`: real servers.
+
+    Without an exchange (None) and embedded, `up` starts its own sandbox.
+    """
+    with ExitStack() as started:
+
+        def start(exchange: servers.Exchange | None, **how: object) -> servers.Dashboard:
+            folder = Path(tempfile.mkdtemp(prefix="dashboard-", dir=tmp_path))
+            return start_dashboard_for(started, folder, exchange, **how)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def dashboard(
+    start_dashboard_for: Callable[..., servers.Dashboard], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[servers.Dashboard]:
+    """The product itself, filled by a sandbox exchange; one for the whole session."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    with ExitStack() as started:
+        exchange = servers.Exchange(folder)
+        started.callback(exchange.stop)
+        dashboard = start_dashboard_for(started, folder, exchange)
+        dashboard.wait_ready()
+        yield dashboard
