@@ -1,0 +1,73 @@
+"""What a symbol is to a reader, and in which order symbols are listed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from market.bitfinex import currencies
+from market.bitfinex.symbols import is_funding, is_paper, split_pair
+from market.quotes import Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Names of one symbol. `base` and `quote` are codes people know (`USDt`), `quote` is "" for a
+    funding currency, `quote_code` is the exchange's own code, `name` the base in words.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    quote_code: str
+    name: str
+    paper: bool
+    funding: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.base}/{self.quote}" if self.quote else f"{self.base} funding"
+
+
+@lru_cache(maxsize=2048)
+def listing(symbol: str) -> Listing:
+    funding = is_funding(symbol)
+    base, quote = (symbol[1:], "") if funding else split_pair(symbol)
+    return Listing(
+        symbol=symbol,
+        base=currencies.code(base),
+        quote=currencies.code(quote),
+        quote_code=quote,
+        name=currencies.name(base),
+        paper=is_paper(symbol),
+        funding=funding,
+    )
+
+
+def usd_rates(quotes: Iterable[Quote]) -> dict[str, float]:
+    """Exchange's currency code → its last price in USD, direct where such a pair exists, else over
+    one other currency. For ordering and orientation only.
+    """
+    legs = [
+        (*split_pair(quote.symbol), quote.last)
+        for quote in quotes
+        if quote.last and not is_funding(quote.symbol) and not is_paper(quote.symbol)
+    ]
+    rates = {"USD": 1.0}
+    rates.update((base, float(last)) for base, quote, last in legs if quote == "USD")
+    for base, quote, last in legs:
+        if quote in rates:
+            rates.setdefault(base, last * rates[quote])
+        elif base in rates:
+            rates.setdefault(quote, rates[base] / last)
+    return rates
+
+
+def turnover(quote: Quote, rates: dict[str, float]) -> float | None:
+    """Traded (or lent) in 24 h, in USD at the last price; None where no rate is known."""
+    if quote.volume is None:
+        return None
+    if is_funding(quote.symbol):
+        rate = rates.get(quote.symbol[1:])
+        return None if rate is None else quote.volume * rate
+    rate = rates.get(split_pair(quote.symbol)[1])
+    return None if rate is None or quote.last is None else quote.volume * quote.last * rate

@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from market import display
+from market.quotes import FeedStatus
+
+CASES = json.loads((Path(__file__).parents[1] / "js" / "format_cases.json").read_text())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numbers_read_as_in_the_browser(name):
+    for number, text in CASES[name]:
+        assert getattr(display, name)(number) == text, f"{name}({number})"
+
+
+def status(state, **facts):
+    return FeedStatus(state=state, since=0, at=0, **facts)
+
+
+def test_nothing_needs_saying_while_all_is_live():
+    assert display.notice(status("live"), 0) == ""
+
+
+def test_an_unreachable_exchange_is_named_with_the_next_try():
+    unreachable = status("offline", reason="cannot reach Bitfinex", retry_at=12_000)
+    assert display.notice(unreachable, 500) == (
+        "Offline: cannot reach Bitfinex, next try in 12 s. The values below are the last known ones."
+    )
+
+
+def test_a_past_retry_time_counts_as_now():
+    text = display.notice(status("offline", reason="cannot reach Bitfinex", retry_at=1000), 9000)
+    assert "next try in 0 s" in text
+
+
+def test_a_stop_without_a_reason_still_says_that_prices_have_stopped():
+    assert display.notice(status("stale"), 0).startswith("Stale: prices have stopped.")
+
+
+def test_before_the_first_word_of_the_feed_the_page_is_connecting():
+    assert display.notice(None, 0) == "Connecting to Bitfinex…"
