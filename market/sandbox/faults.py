@@ -1,0 +1,229 @@
+"""Faults on demand: `POST /faults` of the control port, a JSON object with `kind` and arguments.
+
+`DELETE /faults` ends every lasting fault (and cuts the connections that were silent or stalled).
+`connections` is how many connections are hit, oldest first; all of them when it is left out.
+`times` is how often a fault strikes, `endpoint` one of `rest.ENDPOINTS`; left out, any.
+
+| kind          | arguments (default)                     | effect |
+|---------------|-----------------------------------------|--------|
+| `silence`     | `connections`                           | socket open, pings answered, no frame any more |
+| `half_open`   | `connections`                           | neither reads nor writes, no pong, socket open |
+| `reset`       | `connections`                           | TCP reset |
+| `close`       | `code` (1001), `reason`, `connections`  | close frame |
+| `refuse`      | `status` (503), `times` (1)             | WebSocket handshakes answered with a status |
+| `malformed`   | `frames` (all of `MALFORMED`), `connections` | broken frames in between |
+| `text`        | `text`, `connections`                   | this very text as a frame |
+| `gap`         | `count` (1), `connections`              | sequence numbers left out |
+| `checksum`    | `times` (1)                             | next book checksums are wrong |
+| `early`       | `times` (1)                             | next subscriptions: data before the ack |
+| `mute`        | `times` (1)                             | next subscriptions: data, never an ack |
+| `info`        | `code` (20051), `connections`           | info event 20051, 20060 or 20061 |
+| `maintenance` | `on` (true), `rest` (false)             | platform status 0, info 20060, at its end 20061; `rest`: other endpoints answer 20060 |
+| `status`      | `status` (502), `times` (1), `endpoint` | REST: an HTML page with this status |
+| `body`        | `body` or `size`, `status` (200), `times` (1), `endpoint` | REST: this body, or so many bytes |
+| `truncate`    | `times` (1), `endpoint`                 | REST: half of the JSON, as if complete |
+| `cut`         | `times` (1), `endpoint`                 | REST: half of the body, then a TCP reset |
+| `slow`        | `seconds` (2), `times` (1), `endpoint`  | REST: the reply comes late |
+| `freeze`      | `on` (true), `symbols`                  | symbols hold still (seeded market) |
+
+`POST /price {"symbol","price"}` makes a trade at that price.
+"""  # noqa: E501
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from market.sandbox import rest
+from market.sandbox.stream import (
+    Abort,
+    Close,
+    Out,
+    Session,
+    Stall,
+    Streams,
+    each,
+    info_text,
+)
+from market.sandbox.topics import Refused
+
+MALFORMED = {
+    "json": "[1,[0.1,",
+    "word": "nonsense",
+    "number": "17",
+    "empty": "[]",
+    "types": '[CHANNEL,["a",{},null,true]]',
+    "short": "[CHANNEL,[1]]",
+    "unknown": "[999999999,[1,2,3,4,5,6,7,8,9,10]]",
+    "nested": "[[CHANNEL],[[[]]]]",
+    "event": '{"event":"nobody-knows","chanId":CHANNEL}',
+    "order": '[CHANNEL,"hb",1]',
+}
+"""Broken frames by name; CHANNEL becomes one of the connection's channels."""
+
+_INFO = {
+    20051: "Stopping. Please try to reconnect",
+    20060: "Refreshing data from the Trading Engine. Please pause any activity.",
+    20061: "Done Refreshing data from the Trading Engine. Re-subscription advised.",
+}
+
+Outs = list[tuple[Session, list[Out]]]
+
+
+class Spoiled(NamedTuple):
+    """How a REST reply is to be sent: late by `wait` seconds, cut off after half when `cut`."""
+
+    reply: rest.Reply
+    wait: float = 0.0
+    cut: bool = False
+
+
+@dataclass
+class _RestFault:
+    kind: str
+    times: int
+    endpoint: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+class Faults:
+    """The faults in force."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._rest: list[_RestFault] = []
+        self._refuse: list[int] = []
+        self._rest_maintenance = False
+
+    def start(self, kind: str, arguments: dict[str, Any]) -> Outs:
+        """Begin a fault; what connections are sent at once. Raises Refused for an unknown kind."""
+        if kind in ("status", "body", "truncate", "cut", "slow"):
+            times, name = int(arguments.get("times", 1)), str(arguments.get("endpoint", ""))
+            self._rest.append(_RestFault(kind, times, name, arguments))
+            return []
+        if kind == "freeze":
+            self._streams.source.control(kind, arguments)
+            return []
+        if kind not in _KINDS:
+            raise Refused(f"{kind}: no such fault")
+        return _KINDS[kind](self, arguments)
+
+    def stop(self) -> Outs:
+        """End every lasting fault."""
+        streams = self._streams
+        hurt = [s for s in streams.sessions if s.silent or s.stalled]
+        self._rest.clear()
+        self._refuse.clear()
+        streams.early = streams.mute = streams.wrong_checksums = 0
+        outs = self._maintenance({"on": False}) if streams.platform == 0 else []
+        return outs + each(hurt, Abort())
+
+    def refused(self) -> int | None:
+        """The status a handshake is refused with, None when it is served."""
+        return self._refuse.pop() if self._refuse else None
+
+    def spoil(self, endpoint: str, reply: rest.Reply) -> Spoiled:
+        """What becomes of a good reply."""
+        if self._rest_maintenance and endpoint != "platform/status":
+            reply = rest.error(20060, "maintenance")
+        for fault in self._rest:
+            if fault.endpoint in ("", endpoint):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._rest.remove(fault)
+                return _spoil(fault, reply)
+        return Spoiled(reply)
+
+    def _hit(self, arguments: dict[str, Any]) -> list[Session]:
+        sessions = list(self._streams.sessions)
+        return sessions[: int(arguments.get("connections", len(sessions)))]
+
+    def _silence(self, arguments: dict[str, Any]) -> Outs:
+        for session in self._hit(arguments):
+            session.silent = True
+        return []
+
+    def _half_open(self, arguments: dict[str, Any]) -> Outs:
+        return each(self._hit(arguments), Stall())
+
+    def _reset(self, arguments: dict[str, Any]) -> Outs:
+        return each(self._hit(arguments), Abort())
+
+    def _close(self, arguments: dict[str, Any]) -> Outs:
+        code, reason = int(arguments.get("code", 1001)), str(arguments.get("reason", ""))
+        return each(self._hit(arguments), Close(code, reason))
+
+    def _refuse_next(self, arguments: dict[str, Any]) -> Outs:
+        self._refuse += [int(arguments.get("status", 503))] * int(arguments.get("times", 1))
+        return []
+
+    def _malformed(self, arguments: dict[str, Any]) -> Outs:
+        texts = [MALFORMED[str(name)] for name in arguments.get("frames") or MALFORMED]
+        outs: Outs = []
+        for session in self._hit(arguments):
+            channel = str(next(iter(session.channels), 1))
+            outs.append((session, [text.replace("CHANNEL", channel) for text in texts]))
+        return outs
+
+    def _text(self, arguments: dict[str, Any]) -> Outs:
+        return each(self._hit(arguments), str(arguments["text"]))
+
+    def _gap(self, arguments: dict[str, Any]) -> Outs:
+        for session in self._hit(arguments):
+            session.sequence += int(arguments.get("count", 1))
+        return []
+
+    def _checksum(self, arguments: dict[str, Any]) -> Outs:
+        self._streams.wrong_checksums = int(arguments.get("times", 1))
+        return []
+
+    def _early(self, arguments: dict[str, Any]) -> Outs:
+        self._streams.early = int(arguments.get("times", 1))
+        return []
+
+    def _mute(self, arguments: dict[str, Any]) -> Outs:
+        self._streams.mute = int(arguments.get("times", 1))
+        return []
+
+    def _info(self, arguments: dict[str, Any]) -> Outs:
+        code = int(arguments.get("code", 20051))
+        return each(self._hit(arguments), info_text(code, _INFO.get(code, "")))
+
+    def _maintenance(self, arguments: dict[str, Any]) -> Outs:
+        begins = bool(arguments.get("on", True))
+        self._streams.platform = 0 if begins else 1
+        self._rest_maintenance = begins and bool(arguments.get("rest", False))
+        return self._info({"code": 20060 if begins else 20061})
+
+
+_KINDS: dict[str, Callable[[Faults, dict[str, Any]], Outs]] = {
+    "silence": Faults._silence,
+    "half_open": Faults._half_open,
+    "reset": Faults._reset,
+    "close": Faults._close,
+    "refuse": Faults._refuse_next,
+    "malformed": Faults._malformed,
+    "text": Faults._text,
+    "gap": Faults._gap,
+    "checksum": Faults._checksum,
+    "early": Faults._early,
+    "mute": Faults._mute,
+    "info": Faults._info,
+    "maintenance": Faults._maintenance,
+}
+
+
+def _spoil(fault: _RestFault, reply: rest.Reply) -> Spoiled:
+    arguments = fault.arguments
+    if fault.kind == "status":
+        status = int(arguments.get("status", 502))
+        return Spoiled(
+            rest.html(status, f"{status}", f"<h1>Error {status}</h1>\n<p>cloudflare</p>")
+        )
+    if fault.kind == "body":
+        body = str(arguments["body"]) if "body" in arguments else "x" * int(arguments["size"])
+        return Spoiled(rest.Reply(int(arguments.get("status", 200)), body))
+    if fault.kind == "truncate":
+        return Spoiled(reply._replace(body=reply.body[: len(reply.body) // 2]))
+    if fault.kind == "cut":
+        return Spoiled(reply, cut=True)
+    return Spoiled(reply, wait=float(arguments.get("seconds", 2.0)))
