@@ -1,0 +1,166 @@
+"""Starts the server under test, pinned to its own core, and waits until it listens."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.catalog import Spec
+from tests.bench.workshop import Missing, Workshop
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START_S = 30
+SOCKETS = "100000"
+PATHS = {"ours": "/ws/tickers/"}
+Command = tuple[list[str], dict[str, str]]
+
+
+class Failed(Exception):
+    """The server did not start; the text holds the end of its output."""
+
+
+@dataclass(frozen=True)
+class Server:
+    process: subprocess.Popen[bytes]
+    port: int
+    feed: int
+    path: str
+    cookie: str
+
+
+def cores() -> tuple[int | None, int | None]:
+    """The core of the server and the core of the loader; (None, None) on a machine with one."""
+    free = sorted(os.sched_getaffinity(0))
+    return (free[0], free[1]) if len(free) > 1 else (None, None)
+
+
+def pin(pid: int, core: int | None) -> None:
+    if core is not None:
+        os.sched_setaffinity(pid, {core})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(spec: Spec, workshop: Workshop) -> Iterator[Server]:
+    """The server of `spec`, listening. Raises Failed or Missing."""
+    port, feed = free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="bfx-bench-") as folder:
+        command, extra = COMMANDS[spec.server](spec, workshop, port, feed)
+        environment = _environment(spec, Path(folder), feed) | extra
+        cookie = _make_session(environment) if spec.server == "auth" else ""
+        log = Path(folder) / "server.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            pin(process.pid, cores()[0])
+            _wait_until_listening(process, port, log)
+            yield Server(process, port, feed, PATHS.get(spec.server, "/"), cookie)
+        finally:
+            _stop(process)
+
+
+def _environment(spec: Spec, folder: Path, feed: int) -> dict[str, str]:
+    """Nothing of the caller's own settings may reach the server under test."""
+    kept = {
+        n: v
+        for n, v in os.environ.items()
+        if n in ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
+    }
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "BENCH_FEED": str(feed),
+        "BENCH_DIR": str(folder),
+        "BENCH_BLOCK_MS": str(spec.block_ms),
+        "BFX_DATA_DIR": str(folder),
+        "BFX_FLUSH_MS": str(spec.flush_ms),
+        "BFX_SOCKETS_PER_ADDRESS": SOCKETS,
+    }
+
+
+def _ours(spec: Spec, _: Workshop, port: int, feed: int) -> Command:
+    ports = ["--port", str(port), "--feed", str(feed)]
+    return [sys.executable, "-m", "tests.bench.peers.ours", *ports], {}
+
+
+def _stock(spec: Spec, _: Workshop, port: int, feed: int) -> Command:
+    application = "tests.bench.peers.stock:application"
+    listen = ["-b", "127.0.0.1", "-p", str(port)]
+    return [sys.executable, "-m", "daphne", *listen, application], {"BENCH_STOCK": spec.server}
+
+
+def _python_peer(module: str) -> Callable[[Spec, Workshop, int, int], Command]:
+    def command(spec: Spec, workshop: Workshop, port: int, feed: int) -> Command:
+        options = ["--port", str(port), "--feed", str(feed), "--flush-ms", str(spec.flush_ms)]
+        options += ["--deflate"] if spec.load.deflate else []
+        return [str(workshop.python()), "-m", f"tests.bench.peers.{module}", *options], {}
+
+    return command
+
+
+def _node(spec: Spec, workshop: Workshop, port: int, feed: int) -> Command:
+    folder = workshop.node_folder()
+    node = shutil.which("node")
+    if node is None:
+        raise Missing("no node")
+    options = ["--port", str(port), "--feed", str(feed), "--flush-ms", str(spec.flush_ms)]
+    script = str(ROOT / "tests/bench/peers/node_ws.mjs")
+    return [node, script, *options], {"BENCH_NODE_DIR": str(folder)}
+
+
+COMMANDS: dict[str, Callable[[Spec, Workshop, int, int], Command]] = {
+    "ours": _ours,
+    "stock": _stock,
+    "auth": _stock,
+    "bare": _stock,
+    "raw": _python_peer("raw_proto"),
+    "ws": _python_peer("ws_broadcast"),
+    "picows": _python_peer("picows_peer"),
+    "node": _node,
+}
+
+
+def _make_session(environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "tests.bench.peers.stock"]
+    done = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    if done.returncode:
+        raise Failed(done.stderr[-500:])
+    return done.stdout.strip()
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    tail = log.read_text(errors="replace").strip().splitlines()[-3:]
+    raise Failed(f"did not start: {' | '.join(tail)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=3)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
