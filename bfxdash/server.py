@@ -138,9 +138,12 @@ def serve(
     `on_listening` gets the real one as soon as connections are accepted.
     """
     from bfxdash.asgi import application
+    from market.relay import relay
 
     _raise_file_limit()
-    server = DashServer(application, host=host, port=port, tasks=tasks, on_listening=on_listening)
+    server = DashServer(
+        application, host=host, port=port, tasks=(relay().run, *tasks), on_listening=on_listening
+    )
     server.run()
     return server.exit_status
 
