@@ -1,0 +1,226 @@
+"""Calls to the exchange: a slot of the budget, one request, a typed result or a typed error."""
+
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, TypeVar
+
+import requests
+import structlog
+from prometheus_client import Counter, Histogram
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from market.bitfinex import rest
+from market.bitfinex.errors import (
+    ExchangeError,
+    LimiterClosed,
+    NoReply,
+    RateLimited,
+    Unreachable,
+    unreadable,
+)
+from market.conf import Exchange, exchange
+from market.limiter import Limiter, give_back_connection
+from market.limits import Lane, read_rates
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+READ_PIECE = 64 * 1024
+POOL = 16
+USER_AGENT = "bfxdash (+self-hosted)"
+SLOTS_A_CALL = 3
+"""Slots one call may use up, when connecting takes so long that a slot has passed."""
+
+CALLS = Counter("bfxdash_rest_calls", "Calls to the exchange", ["endpoint", "outcome"])
+SECONDS = Histogram("bfxdash_rest_seconds", "From sending to the last byte", ["endpoint"])
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for a connection, for the next byte, and for the last byte."""
+
+    connect: float = 3.05
+    read: float = 15.0
+    whole: float = 30.0
+
+
+class SlotMissed(Exception):
+    """The connection was ready too late for the slot. Not a byte of the request left."""
+
+
+@dataclass(slots=True)
+class _Departure:
+    leave_by: float  # monotonic
+    begun: bool = False
+
+
+_departure: ContextVar[_Departure] = ContextVar("departure")
+
+
+class _Punctual:
+    """A connection that looks at the clock after connecting, before the first byte."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        departure = _departure.get()
+        if self.is_closed:  # type: ignore[attr-defined]
+            self.connect()  # type: ignore[attr-defined]
+        if time.monotonic() >= departure.leave_by:
+            raise SlotMissed
+        departure.begun = True
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+class _PunctualHTTP(_Punctual, HTTPConnection):
+    pass
+
+
+class _PunctualHTTPS(_Punctual, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PunctualHTTP
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PunctualHTTPS
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def open_session() -> requests.Session:
+    """A session that does nothing on its own: no proxies or passwords of the environment, no
+    cookies, no repeats.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers = {
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+    }
+    adapter = _Adapter(pool_maxsize=POOL, pool_block=True, max_retries=0)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+class RestClient:
+    """One exchange, one session, one limiter. May be used by many threads."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        limiter: Limiter | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self._patience = patience or Patience()
+        self._limiter = limiter or Limiter(exchange.egress, read_rates(exchange.rates))
+        self._session = open_session()
+        self._unsaved_block: tuple[str, float] | None = None  # endpoint, monotonic end
+
+    def call(
+        self,
+        request: rest.Request[T],
+        *,
+        lane: Lane = "read",
+        deadline: float = 10.0,
+        user: int | None = None,
+    ) -> T:
+        """The exchange's answer. Waits up to `deadline` seconds for a slot of the budget.
+
+        Raises one of `market.bitfinex.errors`. Must not be called in a transaction.
+        """
+        try:
+            result = self._call(request, lane, deadline, user)
+        except ExchangeError as error:
+            CALLS.labels(request.scope, type(error).__name__).inc()
+            raise
+        CALLS.labels(request.scope, "ok").inc()
+        return result
+
+    def _call(self, request: rest.Request[T], lane: Lane, deadline: float, user: int | None) -> T:
+        self._save_block()
+        give_up = time.monotonic() + deadline
+        for _ in range(SLOTS_A_CALL):
+            left = max(0.0, give_up - time.monotonic())
+            leave_by = self._limiter.acquire(request.scope, lane, left, user)
+            give_back_connection()
+            try:
+                status, body = self._send(request, leave_by)
+            except SlotMissed:
+                continue
+            return self._parse(request, status, body)
+        raise Unreachable("SlotMissed")
+
+    def _parse(self, request: rest.Request[T], status: int, body: bytes) -> T:
+        try:
+            return rest.parse(request, status, body)
+        except RateLimited as limited:
+            self._unsaved_block = (request.scope, time.monotonic() + limited.retry_after)
+            with suppress(LimiterClosed):
+                self._save_block()
+            raise
+
+    def _save_block(self) -> None:
+        """Tell every process of the block; when the database was away, before the next call."""
+        if self._unsaved_block is None:
+            return
+        scope, until = self._unsaved_block
+        self._limiter.block(scope, max(0.0, until - time.monotonic()))
+        self._unsaved_block = None
+
+    def _send(self, request: rest.Request[Any], leave_by: float) -> tuple[int, bytes]:
+        """Status and body. No address and no query in what it raises."""
+        departure = _Departure(leave_by)
+        token = _departure.set(departure)
+        try:
+            with SECONDS.labels(request.scope).time():
+                return self._exchange_bytes(request)
+        except (requests.RequestException, HTTPError) as error:
+            kind = NoReply if departure.begun else Unreachable
+            raise kind(type(error).__name__) from None
+        finally:
+            _departure.reset(token)
+
+    def _exchange_bytes(self, request: rest.Request[Any]) -> tuple[int, bytes]:
+        with self._session.request(
+            request.method,
+            request.url(self.exchange),
+            data=request.body.encode() or None,
+            timeout=(self._patience.connect, self._patience.read),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return response.status_code, self._body(response)
+
+    def _body(self, response: requests.Response) -> bytes:
+        """Piece by piece, since a reply may drip for ever, or never stop."""
+        whole_by = time.monotonic() + self._patience.whole
+        body = bytearray()
+        while piece := response.raw.read1(READ_PIECE, decode_content=True):
+            body += piece
+            if len(body) > rest.MAX_BODY:
+                raise unreadable(response.status_code, b"(more than 2 MiB)")
+            if time.monotonic() > whole_by:
+                raise NoReply("TooSlow")
+        return bytes(body)
+
+
+@cache
+def public() -> RestClient:
+    """The process's client for public calls."""
+    return RestClient(exchange())
