@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,42 +46,34 @@ class Connection:
         self, socket_: web.WebSocketResponse, transport: asyncio.Transport, session: Session
     ) -> None:
         self._socket, self._transport, self._session = socket_, transport, session
-        self._waiting: deque[Out] = deque()
+        self._waiting: deque[str | Close] = deque()
         self._wake = asyncio.Event()
 
     def put(self, outs: Iterable[Out]) -> None:
-        lost = self._session.silent or self._session.stalled
-        self._waiting.extend(out for out in outs if not (lost and isinstance(out, str)))
+        """Queue frames; a reset or a stall happens at once, whatever is still unsent."""
+        for out in outs:
+            if isinstance(out, Stall):
+                self._session.stalled = True
+                self._transport.pause_reading()
+            elif isinstance(out, Abort) or len(self._waiting) > MOST_WAITING:
+                reset(self._transport)
+                return
+            elif not self._session.silent and not self._session.stalled:
+                self._waiting.append(out)
         self._wake.set()
 
     async def pump(self, rules: Rules) -> None:
-        """Write until cancelled. An Abort overtakes whatever a reader leaves unread."""
+        """Write until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                if len(self._waiting) > MOST_WAITING:
-                    self.abort()
-                    return
                 out = self._waiting.popleft()
-                if isinstance(out, str):
+                if isinstance(out, Close):
+                    await self._socket.close(code=out.code, message=out.reason.encode())
+                else:
                     await self._socket.send_str(out)
                     rules.counters.frames_sent += 1
-                else:
-                    await self._act(out)
-
-    async def _act(self, out: Close | Abort | Stall) -> None:
-        if isinstance(out, Close):
-            await self._socket.close(code=out.code, message=out.reason.encode())
-        elif isinstance(out, Stall):
-            self._session.stalled = True
-            self._transport.pause_reading()
-        else:
-            self.abort()
-
-    def abort(self) -> None:
-        """Reset the connection, whatever is still unsent."""
-        reset(self._transport)
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -102,6 +94,7 @@ class Exchange:
         self._faults = Faults(self._streams)
         self._connections: dict[Session, Connection] = {}
         self._state = state / "limits.json" if state else None
+        self.clock: asyncio.Task[None]
         self._wall, self._monotonic = time.time(), time.monotonic()
 
     def now(self) -> float:
@@ -120,7 +113,23 @@ class Exchange:
             fresh.write_bytes(self._rules.dump())
             fresh.replace(self._state)
 
-    async def live(self) -> None:
+    @contextlib.asynccontextmanager
+    async def serving(self, port: int, control_port: int | None) -> AsyncIterator[tuple[int, int]]:
+        """Listen and let time pass; yields the two ports. 0 takes free ones.
+
+        Raises OSError when a port is taken.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            public = await _listen(stack, self._public(), port)
+            if control_port is None:
+                control_port = public + 1 if port else 0
+            control = await _listen(stack, self._control(), control_port)
+            stack.callback(self.save)
+            self.clock = asyncio.create_task(self._live())
+            stack.callback(self.clock.cancel)
+            yield public, control
+
+    async def _live(self) -> None:
         """Let time pass: the market moves, connections are served, penalties are kept."""
         saved = self.now()
         while True:
@@ -139,7 +148,7 @@ class Exchange:
 
     # The exchange's own port
 
-    def public(self) -> web.Application:
+    def _public(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/ws/2", self._websocket)
         app.router.add_route("*", "/{path:.*}", self._rest)
@@ -197,7 +206,7 @@ class Exchange:
 
     # The control port
 
-    def control(self) -> web.Application:
+    def _control(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/counters", self._counters)
         app.router.add_get("/replay", self._replay)
@@ -227,7 +236,6 @@ class Exchange:
         return _json({"kind": kind})
 
     async def _no_faults(self, request: web.Request) -> web.Response:
-        self._source.control("freeze", {"on": False}) if isinstance(self._source, Market) else None
         self._send(self._faults.stop())
         return _json({})
 
@@ -302,13 +310,7 @@ async def serve(options: argparse.Namespace) -> None:
         source = Market(options.seed, time.time())
     exchange = Exchange(source, rates, seed=options.seed, state=options.state_dir)
     exchange.load()
-    async with contextlib.AsyncExitStack() as stack:
-        port = await _listen(stack, exchange.public(), options.port)
-        wanted = options.control_port
-        if wanted is None:
-            wanted = port + 1 if options.port else 0
-        control = await _listen(stack, exchange.control(), wanted)
-        stack.callback(exchange.save)
+    async with exchange.serving(options.port, options.control_port) as (port, control):
         sys.stdout.write(f"sandbox ready http://{HOST}:{port} control http://{HOST}:{control}\n")
         sys.stdout.flush()
         await _until_told(exchange, exit_with_parent=options.exit_with_parent)
@@ -324,7 +326,7 @@ async def _listen(stack: contextlib.AsyncExitStack, app: web.Application, port: 
 
 
 async def _until_told(exchange: Exchange, *, exit_with_parent: bool) -> None:
-    """Run the clock until a signal, the end of stdin, or its own failure (which is raised)."""
+    """Wait for a signal, the end of stdin, or the clock's failure (which is raised)."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
@@ -336,12 +338,10 @@ async def _until_told(exchange: Exchange, *, exit_with_parent: bool) -> None:
                 loop.call_soon_threadsafe(told.set)
 
         threading.Thread(target=watch, daemon=True).start()
-    clock = asyncio.create_task(exchange.live())
     waiting = asyncio.create_task(told.wait())
-    await asyncio.wait((clock, waiting), return_when=asyncio.FIRST_COMPLETED)
-    if clock.done():
-        clock.result()
-    clock.cancel()
+    await asyncio.wait((exchange.clock, waiting), return_when=asyncio.FIRST_COMPLETED)
+    if exchange.clock.done():
+        exchange.clock.result()
     waiting.cancel()
 
 

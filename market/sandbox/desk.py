@@ -95,7 +95,13 @@ class PairDesk(Desk):
     """A trading pair: orders gather round its fair price, trades take the best of them."""
 
     def __init__(
-        self, pair: Pair, seed: str, start_ms: int, price: float, base_usd: float, ids: Iterator[int]
+        self,
+        pair: Pair,
+        seed: str,
+        start_ms: int,
+        price: float,
+        base_usd: float,
+        ids: Iterator[int],
     ) -> None:
         character = Character(
             pair.volatility,

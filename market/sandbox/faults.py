@@ -1,12 +1,12 @@
 """Faults on demand: `POST /faults` of the control port, a JSON object with `kind` and arguments.
 
 `DELETE /faults` ends every lasting fault (and cuts the connections that were silent or stalled).
-`connections` is how many connections are hit, oldest first; all of them when it is left out.
+`connections` is how many connections are hit, oldest first; left out or "all", all of them.
 `times` is how often a fault strikes, `endpoint` one of `rest.ENDPOINTS`; left out, any.
 
 | kind          | arguments (default)                     | effect |
 |---------------|-----------------------------------------|--------|
-| `silence`     | `connections`                           | socket open, pings answered, no frame any more |
+| `silence`     | `connections`, `new` (false)            | socket open, pings answered, no frame any more; `new`: later connections too |
 | `half_open`   | `connections`                           | neither reads nor writes, no pong, socket open |
 | `reset`       | `connections`                           | TCP reset |
 | `close`       | `code` (1001), `reason`, `connections`  | close frame |
@@ -30,7 +30,8 @@
 """  # noqa: E501
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from market.sandbox import rest
@@ -79,10 +80,38 @@ class Spoiled(NamedTuple):
 
 @dataclass
 class _RestFault:
+    """One line of the table that spoils REST replies, and how often it still does."""
+
     kind: str
     times: int
     endpoint: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    status: int
+    seconds: float
+    body: str
+
+    @classmethod
+    def read(cls, kind: str, arguments: dict[str, Any]) -> "_RestFault":
+        body = arguments.get("body", "x" * int(arguments.get("size", 0)))
+        return cls(
+            kind,
+            times=int(arguments.get("times", 1)),
+            endpoint=str(arguments.get("endpoint", "")),
+            status=int(arguments.get("status", 200 if kind == "body" else 502)),
+            seconds=float(arguments.get("seconds", 2.0)),
+            body=str(body),
+        )
+
+    def spoil(self, reply: rest.Reply) -> Spoiled:
+        if self.kind == "status":
+            title = f"Error {self.status}"
+            return Spoiled(rest.html(self.status, title, f"<h1>{title}</h1>\n<p>cloudflare</p>"))
+        if self.kind == "body":
+            return Spoiled(rest.Reply(self.status, self.body))
+        if self.kind == "truncate":
+            return Spoiled(reply._replace(body=reply.body[: len(reply.body) // 2]))
+        if self.kind == "cut":
+            return Spoiled(reply, cut=True)
+        return Spoiled(reply, wait=self.seconds)
 
 
 class Faults:
@@ -97,8 +126,7 @@ class Faults:
     def start(self, kind: str, arguments: dict[str, Any]) -> Outs:
         """Begin a fault; what connections are sent at once. Raises Refused for an unknown kind."""
         if kind in ("status", "body", "truncate", "cut", "slow"):
-            times, name = int(arguments.get("times", 1)), str(arguments.get("endpoint", ""))
-            self._rest.append(_RestFault(kind, times, name, arguments))
+            self._rest.append(_RestFault.read(kind, arguments))
             return []
         if kind == "freeze":
             self._streams.source.control(kind, arguments)
@@ -113,7 +141,10 @@ class Faults:
         hurt = [s for s in streams.sessions if s.silent or s.stalled]
         self._rest.clear()
         self._refuse.clear()
+        streams.silent = False
         streams.early = streams.mute = streams.wrong_checksums = 0
+        with suppress(Refused):
+            streams.source.control("freeze", {"on": False})
         outs = self._maintenance({"on": False}) if streams.platform == 0 else []
         return outs + each(hurt, Abort())
 
@@ -130,14 +161,16 @@ class Faults:
                 fault.times -= 1
                 if fault.times <= 0:
                     self._rest.remove(fault)
-                return _spoil(fault, reply)
+                return fault.spoil(reply)
         return Spoiled(reply)
 
     def _hit(self, arguments: dict[str, Any]) -> list[Session]:
         sessions = list(self._streams.sessions)
-        return sessions[: int(arguments.get("connections", len(sessions)))]
+        count = arguments.get("connections", "all")
+        return sessions if count == "all" else sessions[: int(count)]
 
     def _silence(self, arguments: dict[str, Any]) -> Outs:
+        self._streams.silent = bool(arguments.get("new", False))
         for session in self._hit(arguments):
             session.silent = True
         return []
@@ -210,20 +243,3 @@ _KINDS: dict[str, Callable[[Faults, dict[str, Any]], Outs]] = {
     "info": Faults._info,
     "maintenance": Faults._maintenance,
 }
-
-
-def _spoil(fault: _RestFault, reply: rest.Reply) -> Spoiled:
-    arguments = fault.arguments
-    if fault.kind == "status":
-        status = int(arguments.get("status", 502))
-        return Spoiled(
-            rest.html(status, f"{status}", f"<h1>Error {status}</h1>\n<p>cloudflare</p>")
-        )
-    if fault.kind == "body":
-        body = str(arguments["body"]) if "body" in arguments else "x" * int(arguments["size"])
-        return Spoiled(rest.Reply(int(arguments.get("status", 200)), body))
-    if fault.kind == "truncate":
-        return Spoiled(reply._replace(body=reply.body[: len(reply.body) // 2]))
-    if fault.kind == "cut":
-        return Spoiled(reply, cut=True)
-    return Spoiled(reply, wait=float(arguments.get("seconds", 2.0)))

@@ -214,7 +214,7 @@ class Replay:
         done = self._next == len(self._updates)
         length = self._recording.length
         return {
-            "position": length if done else self._at(self._now),
+            "position": length if done else max(0.0, self._at(self._now)),
             "length": length,
             "done": done,
         }

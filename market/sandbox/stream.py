@@ -124,13 +124,15 @@ class Session:
 class Streams:
     """Every connection of the exchange, and who listens to what.
 
-    `platform` is the status of the info event: 1 operative, 0 maintenance. `early` and `mute` are
-    faults: so many next subscriptions get their data before, or instead of, the acknowledgement.
+    `platform` is the status of the info event: 1 operative, 0 maintenance. The others are faults:
+    `silent` connections from the start, so many next subscriptions that get their data before
+    (`early`) or instead of (`mute`) the acknowledgement, so many wrong checksums.
     """
 
     def __init__(self, source: Source, rules: Rules, seed: int) -> None:
         self.source = source
         self.platform = 1
+        self.silent = False
         self.early = 0
         self.mute = 0
         self.wrong_checksums = 0
@@ -142,7 +144,7 @@ class Streams:
 
     def connect(self, now: float) -> tuple[Session, list[Out]]:
         """A handshake was accepted: the session and its first words."""
-        session = Session(now, self._random.randrange(100, 900_000))
+        session = Session(now, self._random.randrange(100, 900_000), silent=self.silent)
         self.sessions[session] = None
         status = {"status": self.platform}
         return session, [event_text("info", version=2, serverId=self._server, platform=status)]
