@@ -1,0 +1,80 @@
+"""Everything for one machine, in one process; the sandbox exchange is a child beside it."""
+
+import asyncio
+import sys
+import urllib.request
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from typing import Any
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from bfxdash.launch import add_up_options
+from bfxdash.sandbox_child import SandboxChild, SandboxDied
+from bfxdash.server import Task, serve
+from market.conf import exchange
+from market.feed.runner import Feed
+
+ANSWER_SECONDS = 30
+
+
+class Command(BaseCommand):
+    help = "Set up and run everything on this machine: pages, live feed, and a sandbox exchange."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_up_options(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with ExitStack() as ending:
+            sandbox = None
+            if not options["no_sandbox"]:
+                state = settings.BFX_DATA_DIR / "sandbox"
+                sandbox = SandboxChild(options["sandbox_port"], state, options["replay"])
+                ending.callback(sandbox.stop)
+            prepare_site()
+            try:
+                sys.exit(self.serve(options["host"], options["port"], sandbox))
+            except SandboxDied as error:
+                raise CommandError(str(error)) from error
+
+    def serve(self, host: str, port: int, sandbox: SandboxChild | None) -> int:
+        tasks: list[Task] = [run_feed]
+        if sandbox:
+            sandbox.wait_ready()
+            tasks.append(sandbox.watch)
+        url = f"http://localhost:{port}"
+        announcing: set[asyncio.Task[None]] = set()
+
+        def announce(_: int) -> None:
+            loop = asyncio.get_event_loop()
+            announcing.add(loop.create_task(self.announce(url, describe(sandbox))))
+
+        return serve(host, port, tasks=tasks, on_listening=announce)
+
+    async def announce(self, url: str, mode: str) -> None:
+        """Not before a page really comes."""
+        await asyncio.to_thread(urllib.request.urlopen, f"{url}/healthz", timeout=ANSWER_SECONDS)
+        self.stdout.write(f"\n  bfxdash   {url}\n  mode      {mode}\n  stop with Ctrl-C\n")
+        self.stdout.flush()
+
+
+def prepare_site() -> None:
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("createcachetable", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+
+
+async def run_feed() -> None:
+    await Feed(exchange(), get_channel_layer(), settings.BFX_FEED_RANGES).run()
+
+
+def describe(sandbox: SandboxChild | None) -> str:
+    if settings.BFX_EXCHANGE == "live":
+        return f"LIVE, the real exchange at {settings.BFX_PUBLIC_REST_URL}"
+    if sandbox and sandbox.replay:
+        return f"REPLAY of {sandbox.replay} on a sandbox exchange"
+    where = sandbox.address if sandbox else settings.BFX_PUBLIC_REST_URL
+    return f"SANDBOX, made-up prices from {where}"

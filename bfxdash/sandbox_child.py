@@ -1,0 +1,71 @@
+"""The sandbox exchange as a child of `up`. It is the other side, so it is a process of its own."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+READY = "sandbox ready "
+READY_SECONDS = 30.0
+GOODBYE_SECONDS = 5.0
+
+
+class SandboxDied(Exception):
+    """The prices had a source, and now they have none: the server must not go on as if."""
+
+
+class SandboxChild:
+    """Runs until `stop`, or until we end, in whatever way: then its standard input ends.
+
+    It has a session of its own, so that Ctrl-C in a terminal reaches only us.
+    """
+
+    def __init__(self, port: int, state_dir: Path, replay: str | None = None) -> None:
+        options = ["--port", str(port), "--control-port", str(port + 1)]
+        options += ["--state-dir", str(state_dir), "--exit-with-parent"]
+        if replay:
+            options += ["--replay", replay]
+        self.replay = replay
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "market.sandbox", *options],
+            cwd=Path(__file__).resolve().parent.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = ""
+        self._settled = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def wait_ready(self) -> None:
+        """Returns when it answers."""
+        self._settled.wait(READY_SECONDS)
+        if not self.address:
+            raise SandboxDied(f"the sandbox exchange did not start ({self._ending()})")
+
+    async def watch(self) -> None:
+        """Runs as long as the child does."""
+        await asyncio.to_thread(self._process.wait)
+        raise SandboxDied(f"the sandbox exchange ended by itself ({self._ending()})")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(GOODBYE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101  a pipe, see above
+        for line in self._process.stdout:
+            if line.startswith(READY):
+                self.address = line.removeprefix(READY).strip()
+                self._settled.set()
+        self._settled.set()
+
+    def _ending(self) -> str:
+        status = self._process.poll()
+        return "no answer" if status is None else f"exit status {status}"
