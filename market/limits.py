@@ -94,10 +94,9 @@ class Rate:
     def cap(self, lane: Lane) -> int:
         return self.limit if lane in URGENT else self.limit - self.kept
 
-    @property
-    def share(self) -> int:
-        """What one user may hold of the window while another one waits."""
-        return max(1, (self.limit - self.kept) // 3)
+    def share(self, users: int) -> int:
+        """What one of so many may hold of the window while another one waits."""
+        return max(1, (self.limit - self.kept) // max(3, users))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +182,7 @@ def decide(window: Window, ask: Ask, rate: Rate, now_us: int, not_before_us: int
         insort(ring, Sent(slot, ask.user), key=_at)
         return Decision(slot, slot, Window(ring, asked))
     asked = [one for one in asked if one.user != ask.user]
-    asked.append(Asked(min(slot + rate.guarded_us // 6, _latest_mark(now_us, rate)), ask.user))
+    asked.append(Asked(min(slot + rate.guarded_us // 3, _latest_mark(now_us, rate)), ask.user))
     return Decision(None, slot, Window(ring, asked))
 
 
@@ -204,17 +203,17 @@ def _slot(
 ) -> int:
     times = [one.at_us for one in ring]
     slot = _fit(times, earliest_us, rate.cap(ask.lane), rate.guarded_us)
-    if ask.user is None or not _others_wait(ring, asked, ask.user, rate.share):
+    share = rate.share(len({one.user for one in ring} | {one.user for one in asked} | {ask.user}))
+    if ask.user is None or not _others_wait(ring, asked, ask.user, share):
         return slot
     own = [one.at_us for one in ring if one.user == ask.user]
-    while (later := _fit(own, slot, rate.share, rate.guarded_us)) > slot:
+    while (later := _fit(own, slot, share, rate.guarded_us)) > slot:
         slot = _fit(times, later, rate.cap(ask.lane), rate.guarded_us)
     return slot
 
 
-def _others_wait(
-    ring: Sequence[Sent], asked: Sequence[Asked], user: int | None, share: int
-) -> bool:
+def _others_wait(ring: Sequence[Sent], asked: Sequence[Asked], user: int, share: int) -> bool:
+    """Whether someone was turned away who holds less than his share."""
     others = {one.user for one in asked} - {user}
     return any(sum(one.user == other for one in ring) < share for other in others)
 
@@ -257,7 +256,7 @@ def _repaired(ring: Sequence[Sent], now_us: int, span_us: int) -> list[Sent]:
 
 
 def _latest_mark(now_us: int, rate: Rate) -> int:
-    return now_us + rate.guarded_us + rate.guarded_us // 6
+    return now_us + rate.guarded_us + rate.guarded_us // 3
 
 
 def _at(one: Sent) -> int:

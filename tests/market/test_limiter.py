@@ -185,7 +185,6 @@ def test_without_the_database_nothing_leaves():
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_slot_is_never_taken_in_a_transaction_that_may_be_rolled_back(budget: Limiter):
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         budget.acquire("tickers")
