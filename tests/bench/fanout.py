@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import servers
-from tests.bench.catalog import GOALS, QUICK, Load, Spec, specs
+from tests.bench.catalog import GOALS, QUICK, Load, Spec, delivered, efficiency, specs
 from tests.bench.goals import Goal, Results, Run, Verdict, figure, judge
 from tests.bench.probe import Watch
 from tests.bench.workshop import Missing, Workshop
@@ -217,9 +217,8 @@ def _run_line(run: Run) -> str:
     if not run["latency"]["n"]:
         return f"{run['name']:<18}{run['opened']} of {run['clients']} in {run['connect_s']:.2f} s"
     latency = run["latency"]
-    share = run["updates"] / (run["ticks"] * (run["clients"] - run["stalled"] - run["slow_n"]))
     return (
-        f"{run['name']:<18}{figure(run['updates'] / max(run['cpu_s'], 1e-9)):>14}"
+        f"{run['name']:<18}{figure(efficiency(run)):>14}"
         f"{latency['p50']:>9.2f}{latency['p99']:>9.2f}{run['cpu_s'] / run['window_s']:>8.1%}"
-        f"{share:>11.1%}{run['loader_cpu_s'] / run['window_s']:>8.1%}"
+        f"{delivered(run):>11.1%}{run['loader_cpu_s'] / run['window_s']:>8.1%}"
     )

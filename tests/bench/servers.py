@@ -94,7 +94,8 @@ def _environment(spec: Spec, folder: Path, feed: int) -> dict[str, str]:
 
 def _ours(spec: Spec, _: Workshop, port: int, feed: int) -> Command:
     ports = ["--port", str(port), "--feed", str(feed)]
-    return [sys.executable, "-m", "tests.bench.peers.ours", *ports], {}
+    origin = {"BFX_ORIGINS": f"http://127.0.0.1:{port}"}
+    return [sys.executable, "-m", "tests.bench.peers.ours", *ports], origin
 
 
 def _stock(spec: Spec, _: Workshop, port: int, feed: int) -> Command:

@@ -25,6 +25,7 @@ STAMP_BASE = 10**15
 CONNECTING_AT_ONCE = 64
 SLOW_RCVBUF = 16384
 AGE_BIN_S = 5
+SLICE_S = 0.5
 TCP_ESTABLISHED = 1
 ROW = re.compile(rb'"tB(\d{4})USD"[^\]}]*?(?<!\d)(\d{16})(?!\d)')
 COUNTED = (
@@ -312,6 +313,7 @@ class Load:
         opened = sum(client.open for client in self.clients)
         print("connected", file=sys.stderr, flush=True)
         cpu_s = own_s = 0.0
+        slices: list[tuple[int, float]] = []
         if not options["storm"]:
             self.ticking = bool(options["rate"])
             await asyncio.sleep(options["warm"] / 1000)
@@ -319,7 +321,7 @@ class Load:
             now = time.monotonic_ns()
             self.window = (now, now + options["window"] * 10**6)
             print("start", file=sys.stderr, flush=True)
-            await asyncio.sleep(options["window"] / 1000)
+            slices = await self._measure(pid)
             cpu_s, own_s = server_cpu(pid) - cpu_s, time.process_time() - own_s
             self.ticking = False
             print("stop", file=sys.stderr, flush=True)
@@ -332,7 +334,7 @@ class Load:
             **{"refused": len(self.clients) - opened, "connect_s": round(connect_s, 3)},
             **{"connect_cpu_s": round(connect_cpu, 4), "window_s": options["window"] / 1000},
             **{"cpu_s": round(cpu_s, 4), "loader_cpu_s": round(own_s, 4)},
-            **{"ticks": self.window_ticks, **self.counts},
+            **{"ticks": self.window_ticks, **self.counts, "slices": slices},
             **{"dropped": sum(client.dropped() for client in self.clients)},
             **self._convergence(),
             **{"handshake": summary(self.handshakes), "latency": summary(self.latency)},
@@ -342,6 +344,15 @@ class Load:
                 if options["slow"]
             ],
         }
+
+    async def _measure(self, pid: int) -> list[tuple[int, float]]:
+        """Updates and CPU of each part of the window."""
+        slices = []
+        while (left := (self.window[1] - time.monotonic_ns()) / 1e9) > 0:
+            updates, cpu = self.counts["updates"], server_cpu(pid)
+            await asyncio.sleep(min(SLICE_S, left))
+            slices.append((self.counts["updates"] - updates, round(server_cpu(pid) - cpu, 5)))
+        return slices
 
     def _convergence(self) -> dict[str, Any]:
         late = self.lagging()

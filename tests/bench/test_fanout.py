@@ -44,7 +44,14 @@ def test_a_run_without_ticks_stays_without_them():
 def test_the_table_shows_goals_runs_and_failures():
     goal = Goal("P0", "anything", (), (Measure("one", lambda _: 1.0, Floor(at_least=1)),))
     latency = {"n": 1, "p50": 0.5, "p99": 1.5}
-    run = {"name": "S1/ours", "updates": 90, "cpu_s": 0.1, "window_s": 1.0, "loader_cpu_s": 0.01}
+    run = {
+        "name": "S1/ours",
+        "updates": 90,
+        "cpu_s": 0.1,
+        "slices": [[90, 0.1]],
+        "window_s": 1.0,
+        "loader_cpu_s": 0.01,
+    }
     run |= {"ticks": 10, "clients": 9, "stalled": 0, "slow_n": 0, "latency": latency}
     report = {
         "runs": [run, {"name": "S1/stock", "error": "did not start"}],
