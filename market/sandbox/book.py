@@ -28,6 +28,7 @@ class Line(NamedTuple):
     """One level (or, in R0, one order) as a channel shows it."""
 
     key: str
+    """What it replaces: the side, and the price or the order."""
     row: str
     gone: str
     """The update that deletes it."""
@@ -98,7 +99,7 @@ class Book:
             amount = spell(sign * order.amount / 1e8)
             middle = "" if order.period is None else f"{order.period},"
             yield Line(
-                str(order.id),
+                f"{sign}:{order.id}",
                 f"[{order.id},{middle}{spell(order.price)},{amount}]",
                 f"[{order.id},{middle}0,{sign}]",
                 f"{order.id}:{amount}",
@@ -123,7 +124,12 @@ def _level(level: tuple[float, int | None], count: int, sign: int, amount: int) 
     price, period = level
     where = spell(price) if period is None else f"{spell(price)},{period}"
     text = spell(sign * amount / 1e8)
-    return Line(where, f"[{where},{count},{text}]", f"[{where},0,{sign}]", f"{spell(price)}:{text}")
+    return Line(
+        f"{sign}:{where}",
+        f"[{where},{count},{text}]",
+        f"[{where},0,{sign}]",
+        f"{spell(price)}:{text}",
+    )
 
 
 @lru_cache(maxsize=65536)
