@@ -58,6 +58,9 @@ def prepare_environment() -> None:
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
     }
     django.setup()
+    from tests import audit_flush  # imports models
+
+    audit_flush.allow_flush()
     del os.environ["DJANGO_SETTINGS_MODULE"]  # or a worker would read settings before this file
 
 
