@@ -200,6 +200,8 @@ TEMPLATES = [
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_ORIGIN else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_ORIGIN
 SECURE_HSTS_PRELOAD = False
+# The preload list is for whole domains, and leaving it takes months: not ours to choose.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_SSL_REDIRECT = SECURE_ORIGIN
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BFX_TRUSTED_PROXIES else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
