@@ -111,7 +111,7 @@ def test_an_unknown_status_key_gets_no_reply(peer: Peer) -> None:
     ],
 )
 def test_a_refused_subscription_is_echoed_with_its_code(
-    peer: Peer, message: dict[str, str], code: int, text: str
+    peer: Peer, message: dict[str, Any], code: int, text: str
 ) -> None:
     (error,) = peer.say(event="subscribe", **message)
 
