@@ -9,8 +9,8 @@ import ipaddress
 import resource
 import time
 from collections import Counter
-from functools import cache
-from typing import Annotated, Any, Literal
+from functools import cache, partial
+from typing import Annotated, Any, Literal, NoReturn, cast
 from urllib.parse import parse_qs
 
 import msgspec
@@ -20,8 +20,8 @@ from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
 from market.frames import text_frame
-from market.hub import Reader, hub
-from market.relay import relay
+from market.hub import Hub, Reader, hub
+from market.relay import Relay, relay
 from market.transport import BrowserSink, sink_for
 
 MAX_BYTES = 16 * 1024  # of one message from a browser
@@ -95,7 +95,7 @@ def household(client: Any) -> str:
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))
+    return f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64"
 
 
 def wanted(query: bytes) -> list[str] | None:
@@ -115,15 +115,26 @@ def parse(text: bytes) -> Request:
     return request
 
 
+def unknown_symbols(symbols: list[str]) -> Refused:
+    named = [symbol[:MAX_NAME] for symbol in symbols[:MAX_NAMED]]
+    return Refused("unknown_symbols", "no such symbols", symbols=named)
+
+
 class TickerConsumer(AsyncConsumer):
     """One browser. It has no channel of its own: the hub knows its sink."""
 
     channel_layer_alias = None
 
-    def __init__(self) -> None:
-        self._sink: BrowserSink | None = None
-        self._reader: Reader | None = None
-        self._task: asyncio.Task[Any] | None = None
+    def __init__(
+        self,
+        market: Hub | None = None,
+        source: Relay | None = None,
+        gate: Admission | None = None,
+    ) -> None:
+        self._hub = market or hub()
+        self._relay = source or relay()
+        self._gate = gate or admission()
+        self._browser: tuple[BrowserSink, Reader] | None = None
         self._aborted = False
         self._errors = 0
         self._minute = float("-inf")
@@ -134,20 +145,19 @@ class TickerConsumer(AsyncConsumer):
         from its address.
         """
         address = household(scope.get("client"))
-        if not admission().enter(address):
+        if not self._gate.enter(address):
             await receive()
             await send({"type": "websocket.close"})
             return
-        self._task = asyncio.current_task()
         try:
             await super().__call__(scope, receive, send)
         except asyncio.CancelledError:
             if not self._aborted:
                 raise
         finally:
-            admission().leave(address)
-            if self._reader is not None:
-                hub().leave(self._reader)
+            self._gate.leave(address)
+            if self._browser is not None:
+                self._hub.leave(self._browser[1])
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without the visit to a worker thread by which Channels closes old database connections
@@ -155,60 +165,70 @@ class TickerConsumer(AsyncConsumer):
         """
         if message["type"] == "websocket.connect":
             await self._connect()
-        elif message["type"] == "websocket.receive" and self._sink is not None:
-            await self._receive(self._sink, message)
+        elif message["type"] == "websocket.receive" and self._browser is not None:
+            await self._receive(*self._browser, message)
         else:
             raise StopConsumer
 
     async def _connect(self) -> None:
         await self.send({"type": "websocket.accept"})
-        self._sink = sink_for(self.scope, self.base_send, self._abort)
-        if self._sink is None:
-            return
-        relay().start()
+        application = cast("asyncio.Task[Any]", asyncio.current_task())
+        sink = sink_for(self.scope, self.base_send, partial(self._abort, application))
+        if sink is None:
+            return  # gone already: the disconnect follows
+        self._relay.start()
         named = wanted(self.scope["query_string"])
-        unknown = hub().unknown(named or [])
+        unknown = self._hub.unknown(named or [])
         symbols = None if named is None else frozenset(named).difference(unknown)
-        self._reader = hub().join(self._sink, symbols, time.monotonic())
-        self._sink.on_drain = self._drained
+        reader = self._hub.join(sink, symbols, time.monotonic())
+        sink.on_drain = lambda: self._hub.drained(reader, time.monotonic())
+        self._browser = sink, reader
         if unknown:
-            self._refuse(self._sink, unknown_symbols(unknown))
+            self._refuse(sink, unknown_symbols(unknown))
 
-    async def _receive(self, sink: BrowserSink, message: dict[str, Any]) -> None:
+    async def _receive(self, sink: BrowserSink, reader: Reader, message: dict[str, Any]) -> None:
         text = (message.get("text") or "").encode()
-        if message.get("text") is None:
-            await self._close(sink, UNSUPPORTED, "text messages only")
-        if len(text) > MAX_BYTES:
-            await self._close(sink, TOO_BIG, "message too big")
-        if self._too_many(time.monotonic()):
-            await self._close(sink, POLICY, "too many messages")
+        fault = self._fault(message, len(text), time.monotonic())
+        if fault is not None:
+            await self._close(sink, reader, *fault)
         try:
-            self._obey(sink, parse(text))
+            self._obey(sink, reader, parse(text))
         except Refused as refused:
             self._refuse(sink, refused)
             if self._errors >= MAX_ERRORS:
-                await self._close(sink, POLICY, "too many errors")
+                await self._close(sink, reader, POLICY, "too many errors")
 
-    def _obey(self, sink: BrowserSink, request: Request) -> None:
-        reader, now = self._reader, time.monotonic()
-        if reader is None:
-            return
-        if request.ping is not UNSET:
-            self._answer(sink, {"pong": request.ping, "now": int(time.time() * 1000)})
-        elif request.resync is not UNSET:
-            hub().resync(reader, now)
-        elif request.watch is not UNSET:
-            hub().watch(reader, known(request.watch))
-        elif request.subscribe == "all":
-            hub().subscribe(reader, None, now)
-        elif request.subscribe is not UNSET:
-            hub().subscribe(reader, known(request.subscribe), now)
-
-    def _too_many(self, now: float) -> bool:
+    def _fault(self, message: dict[str, Any], size: int, now: float) -> tuple[int, str] | None:
+        """Close code and reason for what is not even read."""
         if now - self._minute > 60:
             self._minute, self._messages = now, 0
         self._messages += 1
-        return self._messages > MAX_MESSAGES
+        if self._messages > MAX_MESSAGES:
+            return POLICY, "too many messages"
+        if message.get("text") is None:
+            return UNSUPPORTED, "text messages only"
+        if size > MAX_BYTES:
+            return TOO_BIG, "message too big"
+        return None
+
+    def _obey(self, sink: BrowserSink, reader: Reader, request: Request) -> None:
+        now = time.monotonic()
+        if request.ping is not UNSET:
+            self._answer(sink, {"pong": request.ping, "now": int(time.time() * 1000)})
+        elif request.watch is not UNSET:
+            self._hub.watch(reader, self._known(request.watch))
+        elif request.subscribe == "all":
+            self._hub.subscribe(reader, None, now)
+        elif request.subscribe is not UNSET:
+            self._hub.subscribe(reader, self._known(request.subscribe), now)
+        else:
+            self._hub.resync(reader, now)
+
+    def _known(self, symbols: list[str]) -> frozenset[str]:
+        unknown = self._hub.unknown(symbols)
+        if unknown:
+            raise unknown_symbols(unknown)
+        return frozenset(symbols)
 
     def _refuse(self, sink: BrowserSink, refused: Refused) -> None:
         self._errors += 1
@@ -217,30 +237,11 @@ class TickerConsumer(AsyncConsumer):
     def _answer(self, sink: BrowserSink, answer: dict[str, Any]) -> None:
         sink.send(text_frame(_encode(answer)))
 
-    def _drained(self) -> None:
-        if self._reader is not None:
-            hub().drained(self._reader, time.monotonic())
-
-    def _abort(self) -> None:
+    def _abort(self, task: "asyncio.Task[Any]") -> None:
         self._aborted = True
-        if self._task is not None:
-            self._task.cancel()
+        task.cancel()
 
-    async def _close(self, sink: BrowserSink, code: int, reason: str) -> None:
-        if self._reader is not None:
-            hub().leave(self._reader)
+    async def _close(self, sink: BrowserSink, reader: Reader, code: int, reason: str) -> NoReturn:
+        self._hub.leave(reader)
         await sink.close(code, reason)
         raise StopConsumer
-
-
-def known(symbols: list[str]) -> frozenset[str]:
-    """The symbols as a set, or Refused when the table does not have them all."""
-    unknown = hub().unknown(symbols)
-    if unknown:
-        raise unknown_symbols(unknown)
-    return frozenset(symbols)
-
-
-def unknown_symbols(symbols: list[str]) -> Refused:
-    named = [symbol[:MAX_NAME] for symbol in symbols[:MAX_NAMED]]
-    return Refused("unknown_symbols", "no such symbols", symbols=named)

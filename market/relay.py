@@ -16,6 +16,7 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.db import DatabaseError
 
+from market.history import history
 from market.hub import Hub, hub
 from market.newest import saved_rows
 from market.quotes import Batch
@@ -99,12 +100,17 @@ class Relay:
             now = time.monotonic()
             self._hub.set_clock(now, time.time())
             self._hub.tick(now)
+            self._remember(int(time.time() * 1000))
             self.wake()
             try:
                 await self._tell_feed(now)
             except Exception as error:  # noqa: BLE001 - each layer has its own for "away"
                 self._note_layer(error)
             await asyncio.sleep(TICK_SECONDS)
+
+    def _remember(self, now_ms: int) -> None:
+        if self._hub.status.state == "live" and history().due(now_ms):
+            history().sample(self._hub.rows(), now_ms)
 
     async def _tell_feed(self, now: float) -> None:
         watched = self._hub.watched()
