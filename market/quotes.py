@@ -162,6 +162,10 @@ class QuoteBook:
         self._changed.clear()
         return self._encoded(self._quotes)
 
+    def rows(self, symbols: Iterable[str]) -> dict[str, str]:
+        """Encoded rows of these symbols, as far as they are known; all that changed stays so."""
+        return self._encoded(symbol for symbol in symbols if symbol in self._quotes)
+
     def load(self, rows: dict[str, str]) -> None:
         """Rows saved earlier: shown until something newer comes, and marked stale."""
         for symbol, text in rows.items():

@@ -24,15 +24,11 @@ FIRST_CONNECT_STEP = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Reconnect delays in seconds: `floor` plus a random part that doubles from `first` to `cap`.
-
-    `limited` is the pause after the exchange refused a connection for its rate.
-    """
+    """Delays in seconds: `floor` plus a random part whose width doubles from `first` to `cap`."""
 
     floor: float = 1.0
     first: float = 2.0
     cap: float = 60.0
-    limited: float = CONNECT_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +47,6 @@ def reconnect_delays(pace: Pace, rng: Random) -> Iterator[float]:
     while True:
         yield pace.floor + rng.uniform(0, width)
         width = min(width * 2, pace.cap)
-
-
-def limited_delay(pace: Pace, rng: Random) -> float:
-    """The pause once the exchange has limited us: all of it, then a little more at random."""
-    return pace.limited + rng.uniform(0, pace.limited / 10)
-
-
-def first_connects(count: int, step: float = FIRST_CONNECT_STEP) -> Iterator[float]:
-    """When each first connect may start, in seconds after the start of the feed."""
-    return (index * step for index in range(count))
 
 
 def guarded_window_us(window: float = CONNECT_WINDOW) -> int:

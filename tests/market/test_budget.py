@@ -4,7 +4,7 @@ import pytest
 from pytest_django import Settings
 
 from market.bitfinex.pacing import guarded_window_us
-from market.budget import pay_connect
+from market.budget import pay_connect, use_up_connects
 from market.models import ConnectBudget
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +74,15 @@ def test_the_databases_own_clock_counts_when_none_is_given():
     assert pay_connect() == 0
     [paid_us] = ConnectBudget.objects.get().ring
     assert paid_us > START
+
+
+def test_first_connects_leave_a_quarter_for_reconnects(clock: Clock):
+    first = [pay_connect(reconnect=False, now_us=clock) for _ in range(16)]
+    assert [wait == 0 for wait in first] == [True] * 15 + [False]
+    again = [pay_connect(now_us=clock) for _ in range(6)]
+    assert [wait == 0 for wait in again] == [True] * 5 + [False]
+
+
+def test_once_limited_nobody_connects_for_a_whole_window(pay: Callable[[], float], clock: Clock):
+    use_up_connects(now_us=clock)
+    assert pay() == guarded_window_us() / 1_000_000

@@ -11,9 +11,7 @@ from market.bitfinex.pacing import (
     Pace,
     connect_timeout,
     decide_connect,
-    first_connects,
     guarded_window_us,
-    limited_delay,
     reconnect_delays,
 )
 
@@ -35,15 +33,6 @@ def test_the_width_of_the_jitter_doubles_up_to_the_cap() -> None:
 
     delays = reconnect_delays(Pace(floor=1, first=2, cap=10), Highest())
     assert list(islice(delays, 5)) == [3, 5, 9, 11, 11]
-
-
-@given(st.integers())
-def test_once_limited_the_whole_pause_is_kept(seed: int) -> None:
-    assert 60 <= limited_delay(Pace(limited=60), Random(seed)) <= 66
-
-
-def test_first_connects_are_spread() -> None:
-    assert list(first_connects(4)) == [0, 0.25, 0.5, 0.75]
 
 
 def test_an_attempt_is_given_up_before_its_place_in_the_window_is_free_again() -> None:
