@@ -8,7 +8,8 @@ number stays in the cell's `data-value`.
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from market.quotes import FeedStatus, Number, plain
+from market.bitfinex.messages import Number
+from market.quotes import FeedStatus, plain
 
 NOTHING = "–"
 MINUS = "−"  # as wide as the plus sign, so that columns stay aligned
@@ -57,12 +58,20 @@ def rate(daily: Number | None) -> str:
     return text.replace("-", MINUS)
 
 
+def signed_rate(daily: Number | None) -> str:
+    return NOTHING if daily is None else sign(daily) + rate(abs(daily))
+
+
 def amount(number: Number | None) -> str:
-    """A volume: whole from a thousand up, to cents from one up, below that as received."""
+    """A volume: millions short, whole from a thousand up, to cents from one up, below that as
+    received.
+    """
     if number is None:
         return NOTHING
     if number < 1:
         return plain(number)
+    if number >= 10_000_000:
+        return compact(number)
     exact = Decimal(repr(number))
     return f"{exact.quantize(Decimal(1) if number >= 1000 else _TO_CENTS, ROUND_HALF_UP):,}"
 

@@ -11,13 +11,15 @@ from market.quotes import Quote
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Names of one symbol. `base` and `quote` are codes people know (`USDt`), `quote` is "" for a
-    funding currency, `quote_code` is the exchange's own code, `name` the base in words.
+    """Names of one symbol. `base` and `quote` are codes people know (`USDt`), `base_code` and
+    `quote_code` the exchange's own (`UST`), `name` is the base in words. A funding currency has no
+    quote.
     """
 
     symbol: str
     base: str
     quote: str
+    base_code: str
     quote_code: str
     name: str
     paper: bool
@@ -36,6 +38,7 @@ def listing(symbol: str) -> Listing:
         symbol=symbol,
         base=currencies.code(base),
         quote=currencies.code(quote),
+        base_code=base,
         quote_code=quote,
         name=currencies.name(base),
         paper=is_paper(symbol),

@@ -56,6 +56,7 @@ interface Link {
 /** Names of a symbol, as `tickers/symbols/` gives them. */
 interface Names {
   base: string;
+  base_code: string;
   quote: string;
   quote_code: string;
   name: string;

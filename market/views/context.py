@@ -1,5 +1,7 @@
 """What every page knows."""
 
+import tomllib
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -7,4 +9,15 @@ from django.http import HttpRequest
 
 
 def exchange_mode(request: HttpRequest) -> dict[str, Any]:
-    return {"exchange_mode": settings.BFX_EXCHANGE}
+    match = request.resolver_match
+    return {
+        "exchange_mode": settings.BFX_EXCHANGE,
+        "page_name": match.url_name if match else "",
+        "version": version(),
+    }
+
+
+@cache
+def version() -> str:
+    project = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
+    return str(project["project"]["version"])

@@ -75,10 +75,16 @@ export function rate(daily) {
   return `${daily < 0 ? MINUS : ""}${grouped(rounded(Math.abs(daily), 5, 2))}%`;
 }
 
+/** @param {number | null | undefined} daily */
+export function signedRate(daily) {
+  return daily == null ? NOTHING : sign(daily) + rate(Math.abs(daily));
+}
+
 /** A volume, rounded by size. @param {number | null | undefined} number */
 export function amount(number) {
   if (number == null) return NOTHING;
   if (number < 1) return plain(number);
+  if (number >= 1e7) return compact(number);
   return grouped(rounded(number, number >= 1000 ? 0 : 2));
 }
 

@@ -8,7 +8,8 @@ const cases = JSON.parse(readFileSync(new URL("format_cases.json", import.meta.u
 
 for (const [name, pairs] of Object.entries(cases)) {
   test(`${name} reads as on the server`, () => {
-    const make = /** @type {Record<string, any>} */ (format)[name];
+    const spelled = name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+    const make = /** @type {Record<string, any>} */ (format)[spelled];
     for (const [number, text] of pairs) assert.equal(make(number), text, `${name}(${number})`);
   });
 }

@@ -1,0 +1,48 @@
+/**
+ * What the page says of itself, pure: the feed's word as long as our own connection brings it,
+ * and the truth about the connection when it does not. `market/display.py` has the same sentences.
+ */
+
+const GRACE_MS = 2000; // a connection that is back this fast is not worth a word
+const TAIL = "The values below are the last known ones.";
+
+/** @typedef {{state: FeedState, notice: string, allStale: boolean}} PageState */
+
+/**
+ * @param {FeedStatus | null} feed
+ * @param {Link} link
+ * @param {number} now ms of our clock
+ * @param {number} offset server clock minus ours
+ * @param {number} lostAt when our connection was lost, ms; Infinity while there is one
+ * @returns {PageState}
+ */
+export function pageState(feed, link, now, offset, lostAt) {
+  if (link.state !== "open" && now - lostAt > GRACE_MS) return withoutServer(link, now);
+  if (!feed || feed.state === "connecting") {
+    return { state: "connecting", notice: "Connecting to Bitfinex…", allStale: false };
+  }
+  if (feed.state === "live") return { state: "live", notice: "", allStale: false };
+  return {
+    state: feed.state,
+    notice: sentence(feed.state, feed.reason || "prices have stopped", feed.retry_at, now + offset),
+    allStale: feed.sockets === 0,
+  };
+}
+
+/** @param {Link} link @param {number} now @returns {PageState} */
+function withoutServer(link, now) {
+  const reason = "no connection to this dashboard";
+  return {
+    state: "offline",
+    notice: sentence("offline", reason, link.retryAt, now),
+    allStale: true,
+  };
+}
+
+/** @param {FeedState} state @param {string} reason @param {number | null} retryAt @param {number} now */
+function sentence(state, reason, retryAt, now) {
+  const word = state.charAt(0).toUpperCase() + state.slice(1);
+  if (retryAt === null) return `${word}: ${reason}. ${TAIL}`;
+  const wait = Math.max(0, Math.ceil((retryAt - now) / 1000));
+  return `${word}: ${reason}, next try in ${wait} s. ${TAIL}`;
+}
