@@ -3,7 +3,7 @@
 Everything that decides lives elsewhere; here are sockets, the clock, and the file of penalties.
 
 The control port answers JSON: `GET /counters`, `GET /replay`, `POST /faults`, `DELETE /faults`
-(see `faults`), `POST /price`, `POST /freeze`.
+(see `faults`), `POST /price`.
 """
 
 import argparse

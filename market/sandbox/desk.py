@@ -114,13 +114,15 @@ class PairDesk(Desk):
         self._orders = 300 if pair.busy else 60
         self._mean = max(10, int(pair.dollars_per_trade / base_usd * 1e8))
         self._listed_ms = start_ms - int(86_400_000 * (200 + 2000 * self.rng.random()))
-        self._fill(price, self._orders)
+        for bid in (True, False):
+            self._fill(price, self._orders, bid=bid)
 
     def quote(self, fair: float) -> None:
         """Let the book follow the fair price: crossed orders go, some come, some are cancelled."""
         self._sweep(fair)
-        self._fill(fair, 3)
         for bid in (True, False):
+            thin = self.book.count(bid=bid) < self._orders * 3 // 4
+            self._fill(fair, 3 if thin else 1, bid=bid)
             if self.book.count(bid=bid) > self._orders:
                 place = self.rng.randrange(self.book.count(bid=bid))
                 self.book.remove(self.book.at(place, bid=bid).id, bid=bid)
@@ -144,7 +146,8 @@ class PairDesk(Desk):
     def jump(self, price: float) -> int:
         """Move the book round a price; the amount of the trade that sets it."""
         self._sweep(price)
-        self._fill(price, 20)
+        for bid in (True, False):
+            self._fill(price, 20, bid=bid)
         return self._mean
 
     def ticker(self, now_ms: int) -> str:
@@ -174,17 +177,16 @@ class PairDesk(Desk):
         while (ask := self.book.best(bid=False)) and ask.price <= fair:
             self.book.remove(ask.id, bid=False)
 
-    def _fill(self, fair: float, orders: int) -> None:
-        """Place orders on both sides, most of them near the price, none across it."""
+    def _fill(self, fair: float, orders: int, *, bid: bool) -> None:
+        """Place orders on one side, most of them near the price, none across it."""
         spread = max(step(fair) / 2, fair * (0.00003 if self.pair.busy else 0.0008))
         reach = fair * (0.002 if self.pair.busy else 0.01)
-        for bid in (True, False):
-            for _ in range(orders):
-                away = spread + self.rng.expovariate(1 / reach)
-                price = five(max(fair - away, fair / 10) if bid else fair + away)
-                if price < fair if bid else price > fair:
-                    amount = max(1, int(self._mean * self.rng.lognormvariate(0, 1.2)))
-                    self.book.add(Order(next(self._ids), price, amount), bid=bid)
+        for _ in range(orders):
+            away = spread + self.rng.expovariate(1 / reach)
+            price = five(max(fair - away, fair / 10) if bid else fair + away)
+            if price < fair if bid else price > fair:
+                amount = max(1, int(self._mean * self.rng.lognormvariate(0, 1.2)))
+                self.book.add(Order(next(self._ids), price, amount), bid=bid)
 
 
 class FundingDesk(Desk):

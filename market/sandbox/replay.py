@@ -140,20 +140,20 @@ class _Shown:
         """Take a snapshot."""
         rows = [bytes(row).decode() for row in msgspec.json.decode(payload, type=_RAWS)]
         oldest_first = rows if topic.channel == "book" else reversed(rows)
-        self.rows = {_fields(row)[0]: row for row in oldest_first}
+        self.rows = {_key(topic, row): row for row in oldest_first}
 
     def apply(self, topic: Topic, payload: str) -> None:
         if topic.channel in ("ticker", "status"):
             self.text = payload
         elif topic.channel == "trades":
             row = payload.partition(",")[2]
-            self.rows[_fields(row)[0]] = row
+            self.rows[_key(topic, row)] = row
             if len(self.rows) > _TRADES_KEPT:
                 del self.rows[next(iter(self.rows))]
         elif topic.channel == "book" and _is_deletion(topic, payload):
-            self.rows.pop(_fields(payload)[0], None)
+            self.rows.pop(_key(topic, payload), None)
         else:
-            self.rows[_fields(payload)[0]] = payload
+            self.rows[_key(topic, payload)] = payload
 
     def newest_first(self) -> list[str]:
         return list(reversed(self.rows.values()))
@@ -168,6 +168,18 @@ def _is_snapshot(topic: Topic, payload: str) -> bool:
 def _fields(row: str) -> list[str]:
     """The numbers of a row, as spelled."""
     return row[1:-1].split(",")
+
+
+def _key(topic: Topic, row: str) -> str:
+    """What a row replaces: a trade, a candle or an order by its first number, a level by its side.
+
+    The side counts because a price may appear among the asks before it is deleted from the bids.
+    """
+    fields = _fields(row)
+    if topic.channel != "book" or topic.prec == "R0":
+        return fields[0]
+    side = "-" if fields[-1].startswith("-") else "+"
+    return ",".join((side, *fields[:-2]))
 
 
 def _is_deletion(topic: Topic, row: str) -> bool:

@@ -175,6 +175,21 @@ def test_frames_named_by_their_subscription_are_understood(recordings: Path) -> 
     assert json.loads(replay.snapshot(raw)[0])[0] == [96118584550, 31535, 0.01586]
 
 
+def test_a_level_may_change_sides_before_it_is_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "sides.jsonl"
+    path.write_text(
+        '{"event":"subscribed","channel":"book","chanId":5,"symbol":"tBTCUSD","prec":"P0",'
+        '"freq":"F0","len":"25","pair":"BTCUSD"}\n'
+        "[5,[[100,1,2],[101,1,-2]]]\n"
+        "[5,[100,1,-3]]\n"
+        "[5,[100,0,1]]\n"
+    )
+    replay = Replay(Recording.read(path))
+
+    played(replay, 10.0, Topic("book", "tBTCUSD", "P0", "F0", "25"))
+    assert replay.book("tBTCUSD", "P0", 25) == ["[100,1,-3]", "[101,1,-2]"]
+
+
 def test_numbering_of_the_recorder_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "timed.jsonl"
     path.write_text(
