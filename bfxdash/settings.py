@@ -124,7 +124,9 @@ def database() -> dict[str, Any]:
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+            # recursive_triggers: else REPLACE would pass by the triggers that keep the audit trail.
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
+            "PRAGMA recursive_triggers=ON;",
         }
     elif config.get("ENGINE") == "django.db.backends.postgresql":
         # A pool, since every request under ASGI runs in a thread of its own.
@@ -152,6 +154,19 @@ CACHES: dict[str, dict[str, Any]] = {
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 }
+
+# --- Keys of the exchange -------------------------------------------------------------------------
+MASTER_KEY_MADE = BFX_DATA_DIR / "keys" / "master_key"  # where the first start makes one
+MASTER_KEY_CREDENTIAL = Path(read("CREDENTIALS_DIRECTORY", str, "/nowhere"), "bfxdash_master_key")
+BFX_MASTER_KEY_FILE: Path = read(
+    "BFX_MASTER_KEY_FILE",
+    lambda raw: Path(raw).expanduser().resolve(),
+    MASTER_KEY_CREDENTIAL if MASTER_KEY_CREDENTIAL.is_file() else MASTER_KEY_MADE,
+)
+# The key itself in a variable: allowed, with a warning, when no file is named.
+BFX_MASTER_KEY = read("BFX_MASTER_KEY", str, "") if BFX_MASTER_KEY_FILE == MASTER_KEY_MADE else ""
+BFX_WITHDRAWALS = read("BFX_WITHDRAWALS", boolean, False)
+KEY_EXCHANGE_BACKEND = "market.key_backend.BitfinexKeys"  # see accounts.exchange
 
 # --- Web ------------------------------------------------------------------------------------------
 DEBUG = read("DEBUG", boolean, False)
