@@ -19,6 +19,7 @@ from tests.bench.workshop import Missing, Workshop
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_S = 30
 SOCKETS = "100000"
+SECRET_KEY = "of-the-bench-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 PATHS = {"ours": "/ws/tickers/"}
 Command = tuple[list[str], dict[str, str]]
 
@@ -88,14 +89,14 @@ def _environment(spec: Spec, folder: Path, feed: int) -> dict[str, str]:
         "BENCH_BLOCK_MS": str(spec.block_ms),
         "BFX_DATA_DIR": str(folder),
         "BFX_FLUSH_MS": str(spec.flush_ms),
-        "BFX_SOCKETS_PER_ADDRESS": SOCKETS,
     }
 
 
 def _ours(spec: Spec, _: Workshop, port: int, feed: int) -> Command:
     ports = ["--port", str(port), "--feed", str(feed)]
-    origin = {"BFX_ORIGINS": f"http://127.0.0.1:{port}"}
-    return [sys.executable, "-m", "tests.bench.peers.ours", *ports], origin
+    own = {"BFX_ORIGINS": f"http://127.0.0.1:{port}", "SECRET_KEY": SECRET_KEY}
+    own |= {"BFX_ENV_FILE": os.devnull, "BFX_SOCKETS_PER_ADDRESS": SOCKETS}
+    return [sys.executable, "-m", "tests.bench.peers.ours", *ports], own
 
 
 def _stock(spec: Spec, _: Workshop, port: int, feed: int) -> Command:

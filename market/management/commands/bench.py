@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 class Command(BaseCommand):
     help = "Measure the product beside its peers; the exit status is 0 only when every goal passes."
+    requires_system_checks = []  # it serves nothing of this installation
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         benches = parser.add_subparsers(dest="bench", required=True)
