@@ -49,7 +49,7 @@ export class FeedSocket {
   #watching = null;
   /** @type {string[]} */
   #watched = [];
-  #watchSent = "";
+  #watchSent = "[]";
   /** @type {Link} */
   link;
 
@@ -109,9 +109,9 @@ export class FeedSocket {
 
   #opened() {
     this.#heard = this.outside.now();
-    this.#pinged = 0; // with the next tick: while the page is being built it would measure that
+    this.#pinged = Number.NEGATIVE_INFINITY; // with the next tick: while the page is being built it would measure that
     this.#say({ state: "open", since: this.#heard, retryAt: null, latency: null });
-    this.#watchSent = "";
+    this.#watchSent = "[]";
     this.#sendWatch();
   }
 
@@ -121,7 +121,8 @@ export class FeedSocket {
     this.#heard = now;
     this.#answerBy = Number.POSITIVE_INFINITY;
     this.#attempt = 0;
-    const frame = /** @type {Frame} */ (JSON.parse(text));
+    const frame = parsed(text);
+    if (!frame) return;
     if (frame.pong !== undefined) this.#say({ ...this.link, latency: now - frame.pong });
     this.on.frame(frame);
   }
@@ -187,5 +188,14 @@ export class FeedSocket {
   #say(link) {
     this.link = link;
     this.on.link(link);
+  }
+}
+
+/** @param {string} text @returns {Frame | null} */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
