@@ -125,7 +125,7 @@ def p99(run: Run) -> float:
 
 
 def delivered(run: Run) -> float:
-    """Share of all (tick, client) pairs. In our conflated loads no symbol ticks twice in an interval,
+    """Share of all (tick, client) pairs. In our conflated loads no symbol ticks twice an interval,
     so there less than 1 means that flushes came late.
     """
     return float(
