@@ -15,6 +15,7 @@ import django
 import pytest
 from django.conf import settings
 
+from bfxdash.gate import is_setting
 from tests import servers
 
 PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
@@ -34,11 +35,12 @@ def prepare_environment() -> None:
     if settings.configured:
         raise pytest.UsageError("DJANGO_SETTINGS_MODULE is set: unset it, tests have their own")
     if not IS_WORKER:
-        for name in filter(servers.is_setting, list(os.environ)):
+        for name in filter(is_setting, list(os.environ)):
             del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="bfx-tests-"))
     STARTED.callback(shutil.rmtree, folder, ignore_errors=True)
     (folder / "db").mkdir()
+    (folder / "static").mkdir()
     os.environ["BFX_ENV_FILE"] = os.devnull
     os.environ["BFX_DATA_DIR"] = str(folder)
     os.environ["SECRET_KEY"] = servers.SECRET_KEY

@@ -25,6 +25,8 @@ import psycopg
 import redis
 import requests
 
+from bfxdash.gate import clean_environment
+
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ"
 INITDB_OPTIONS = "--no-sync --locale=C --encoding=UTF8 -A trust -U postgres"
@@ -50,20 +52,6 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def clean_environment(**changes: str) -> dict[str, str]:
-    """The environment without any setting of ours, so that a developer's own cannot leak in."""
-    kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
-    return {**kept, "BFX_ENV_FILE": os.devnull, **changes}
-
-
-def is_setting(name: str) -> bool:
-    name = name.removesuffix("_FILE")
-    ours = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "DEBUG", "DATABASE_URL"}
-    ours |= {"REDIS_URL", "EMAIL_URL", "LOG_JSON", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE"}
-    of_tests = {"BFX_TEST_PROFILE", "BFX_RECORDINGS", "BFX_BROWSER"}
-    return name in ours or (name.startswith("BFX_") and name not in of_tests)
 
 
 def die_with_parent() -> None:
@@ -278,7 +266,7 @@ class Exchange:
         self.child = Child(
             [sys.executable, "-m", "market.sandbox", "--exit-with-parent", *where, *self.options],
             self.folder / "sandbox.log",
-            environ=clean_environment(**self.environ),
+            environ=clean_environment() | self.environ,
         )
         self.child.wait_until(self.counters)
 
@@ -316,9 +304,8 @@ class Dashboard:
         self.exchange = exchange
         self.children: dict[str, Child] = {}
         self.urls: list[str] = []
-        self.environ = clean_environment(
-            BFX_DATA_DIR=str(self.data), **(exchange.settings if exchange else {}) | environ
-        )
+        self.environ = clean_environment() | {"BFX_DATA_DIR": str(self.data)}
+        self.environ |= (exchange.settings if exchange else {}) | environ
 
     @property
     def url(self) -> str:

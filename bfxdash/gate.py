@@ -1,0 +1,194 @@
+"""The quality gate: every check of the project, in one run, with a table at its end.
+
+Every step runs even if another one failed. Steps that only read the code run two at a time; then
+come the tests, once on each profile, and browsers last.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / ".cache" / "test"
+NODE_BIN = ROOT / "node_modules" / ".bin"
+PROFILES = ("embedded", "scaled")
+WORKERS = "2"
+OVERALL_COVERAGE = 90
+# Where a missed branch can cost an IP block, an order or a key: every branch is tested.
+CORE = (
+    "market/bitfinex/*",
+    "market/budget.py",
+    "market/feed/plan.py",
+    "market/hub.py",
+    "market/lease.py",
+    "market/limiter.py",
+    "market/limits.py",
+    "market/quotes.py",
+)
+PRODUCTION = {
+    "SECRET_KEY": "checked-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGH",
+    "ALLOWED_HOSTS": "dash.example.com",
+    "BFX_ORIGINS": "https://dash.example.com",
+    "BFX_TRUSTED_PROXIES": "1",
+    "BFX_EXCHANGE": "live",
+    "DATABASE_URL": "postgres://bfxdash@127.0.0.1/bfxdash",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+}
+DJANGO_SETTINGS = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "DEBUG", "DATABASE_URL"}
+OTHER_SETTINGS = {"REDIS_URL", "EMAIL_URL", "LOG_JSON", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE"}
+COVERAGE = {"COVERAGE_FILE": str(ROOT / ".coverage")}
+OF_TESTS = {"BFX_TEST_PROFILE", "BFX_RECORDINGS", "BFX_BROWSER"}
+
+
+@dataclass
+class Step:
+    name: str
+    command: Sequence[str | Path]
+    environ: dict[str, str] = field(default_factory=dict)
+    report: Path | None = None  # where pytest counts its tests
+    passed: bool = False
+    seconds: float = 0.0
+
+    def run(self, *, show: bool) -> None:
+        """Runs to its end. `show` lets its output through as it comes; else only a failure's."""
+        started = time.monotonic()
+        done = subprocess.run(
+            self.command,
+            cwd=ROOT,
+            env=clean_environment() | self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=None if show else subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.seconds = time.monotonic() - started
+        self.passed = done.returncode == 0
+        if not show and not self.passed:
+            print(f"\n--- {self.name} ---\n{done.stdout}", flush=True)
+
+    def counts(self) -> dict[str, int]:
+        """How many tests passed, failed and were skipped; a run without a report failed once."""
+        if self.report is None:
+            return {}
+        if not self.report.is_file():
+            return {"failed": 1}
+        names = ("tests", "failures", "errors", "skipped")
+        suites = ElementTree.parse(self.report).getroot().iter("testsuite")  # noqa: S314  our own
+        sums = dict.fromkeys(names, 0)
+        for suite in suites:
+            for name in names:
+                sums[name] += int(suite.get(name, 0))
+        failed = sums["failures"] + sums["errors"]
+        passed = sums["tests"] - failed - sums["skipped"]
+        return {"passed": passed, "failed": failed, "skipped": sums["skipped"]}
+
+
+def run_gate(*, full: bool) -> int:
+    """Runs every step; returns the exit status."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for old in RESULTS.iterdir():
+        old.unlink()
+    with tempfile.TemporaryDirectory(prefix="bfx-gate-") as folder:
+        reading = list(reading_steps(Path(folder)))
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda step: step.run(show=False), reading))
+    testing = list(testing_steps(full=full))
+    for step in testing:
+        print(f"\n--- {step.name} ---", flush=True)
+        step.run(show=True)
+    return summarise([*reading, *testing])
+
+
+def run_pytest(words: Sequence[str]) -> int:
+    """Only pytest, with these arguments."""
+    step = Step("pytest", python("-m", "pytest", *words))
+    step.run(show=True)
+    return 0 if step.passed else 1
+
+
+def reading_steps(folder: Path) -> Iterator[Step]:
+    """The checks that only read the code. `folder` is theirs for what Django wants to have."""
+    manage = python("manage.py")
+    settings = {"BFX_DATA_DIR": str(folder)}
+    yield Step("types", python("-m", "mypy"))
+    yield Step("format", python("-m", "ruff", "format", "--check", "."))
+    yield Step("lint", python("-m", "ruff", "check", "."))
+    yield Step("imports", [Path(sys.prefix) / "bin" / "lint-imports"])
+    yield Step("templates", python("-m", "djlint", "--lint", "templates"))
+    scripts = ["static", "tests/js", "types", "biome.json", "package.json", "tsconfig.json"]
+    yield Step("page code", [NODE_BIN / "biome", "ci", *scripts])
+    yield Step("page types", [NODE_BIN / "tsc"])
+    tests = sorted((ROOT / "tests" / "js").rglob("*.test.js"))
+    yield Step("page tests", ["node", "--test", *tests])
+    (folder / "db").mkdir()
+    yield Step("migrations", [*manage, "makemigrations", "--check", "--dry-run"], settings)
+    deploy = [*manage, "check", "--deploy", "--fail-level", "WARNING"]
+    yield Step("production settings", deploy, settings | PRODUCTION)
+
+
+def testing_steps(*, full: bool) -> Iterator[Step]:
+    """The tests, and at their end how much of the code they reached."""
+    for profile in PROFILES:
+        name = f"tests, {profile}"
+        yield pytest_step(name, profile, "not browser and not full", "-n", WORKERS, "--cov")
+    for profile in PROFILES:
+        yield pytest_step(f"browser, {profile}", profile, "browser and not full")
+    if full:
+        yield pytest_step("full sizes", "embedded", "full", "--full")
+    coverage = python("-m", "coverage")
+    yield Step("coverage, together", [*coverage, "combine", "--quiet", RESULTS], COVERAGE)
+    core = ["report", "--fail-under=100", f"--include={','.join(CORE)}", "--skip-covered"]
+    yield Step("coverage, core", [*coverage, *core], COVERAGE)
+    overall = ["report", f"--fail-under={OVERALL_COVERAGE}", "--format=total"]
+    yield Step("coverage, overall", [*coverage, *overall], COVERAGE)
+
+
+def pytest_step(name: str, profile: str, marks: str, *options: str) -> Step:
+    report = RESULTS / f"{name.replace(', ', '-').replace(' ', '-')}.xml"
+    command = python("-m", "pytest", "-q", "-m", marks, f"--junitxml={report}", *options)
+    if "--cov" in options:
+        command.append("--cov-report=")
+    environ = {"BFX_TEST_PROFILE": profile, "COVERAGE_FILE": str(RESULTS / f".coverage.{profile}")}
+    return Step(name, command, environ, report)
+
+
+def summarise(steps: Sequence[Step]) -> int:
+    width = max(len(step.name) for step in steps)
+    print("\n--- summary ---")
+    for step in steps:
+        counts = ", ".join(f"{number} {word}" for word, number in step.counts().items() if number)
+        verdict = "ok" if step.passed else "FAILED"
+        print(f"{step.name:{width}}  {verdict:6}  {step.seconds:6.1f} s  {counts}".rstrip())
+    totals = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    for step in steps:
+        for word, number in step.counts().items():
+            totals[word] += number
+    failed_checks = [step.name for step in steps if not step.passed]
+    print(f"{'together':{width}}          {sum(step.seconds for step in steps):6.1f} s")
+    print(f"failed: {', '.join(failed_checks)}" if failed_checks else "every check is ok")
+    print(", ".join(f"{number} {word}" for word, number in totals.items()), flush=True)
+    return 1 if failed_checks else 0
+
+
+def python(*words: str) -> list[str | Path]:
+    return [sys.executable, *words]
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without any setting of ours, so that a developer's own cannot leak in."""
+    kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
+    return {**kept, "BFX_ENV_FILE": os.devnull}
+
+
+def is_setting(name: str) -> bool:
+    name = name.removesuffix("_FILE")
+    if name in OF_TESTS:
+        return False
+    return name.startswith("BFX_") or name in DJANGO_SETTINGS | OTHER_SETTINGS
