@@ -1,7 +1,7 @@
 """The clock that every process of an installation reads: the database's.
 
 Several machines may share one PostgreSQL, and their own clocks differ. SQLite is one machine, so
-the clock of the process is the same one.
+the clock of the process is the same one. Either may be set; the steady clock may not.
 """
 
 import time
@@ -18,3 +18,8 @@ def now_us() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT (extract(epoch from clock_timestamp()) * 1000000)::bigint")
         return int(cursor.fetchone()[0])
+
+
+def steady() -> float:
+    """Seconds that really pass, also while the machine sleeps, wherever the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -4,9 +4,11 @@ A slot is taken before the request leaves. Whoever cannot read or write the budg
 (`LimiterClosed`).
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +31,7 @@ from market.limits import (
     block_until,
     decide,
     read_rates,
+    shifted,
     used,
 )
 from market.models import IpBlock, RateWindow
@@ -41,6 +44,11 @@ WAITED = Histogram(
     ["endpoint"],
     buckets=(0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60),
 )
+
+
+STEP_US = 500_000
+DRIFT = 0.001
+"""A clock that gained more than this, in µs and as a part of the time passed, was set forward."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -86,7 +94,12 @@ def state() -> State:
 
 def current() -> "Limiter":
     here = exchange()
-    return Limiter(here.egress, read_rates(here.rates))
+    return _limiter(here.egress, json.dumps(here.rates))
+
+
+@cache
+def _limiter(egress: str, rates: str) -> "Limiter":
+    return Limiter(egress, read_rates(json.loads(rates)))
 
 
 def give_back_connection() -> None:
@@ -98,7 +111,7 @@ def give_back_connection() -> None:
 
 
 class Limiter:
-    """The budgets of one egress address. Holds no state of its own."""
+    """The budgets of one egress address. Of its own it knows only when it last read the clock."""
 
     def __init__(
         self,
@@ -108,12 +121,15 @@ class Limiter:
         now_us: Callable[[], int] = clock.now_us,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float] = clock.steady,
     ) -> None:
         self.egress = egress
         self.rates = rates
         self._now_us = now_us
         self._sleep = sleep
         self._monotonic = monotonic
+        self._steady = steady
+        self._seen: dict[str, tuple[int, float]] = {}  # endpoint → both clocks, when last read
 
     def acquire(
         self, scope: str, lane: Lane = "read", deadline: float = 0.0, user: int | None = None
@@ -181,10 +197,20 @@ class Limiter:
             row = self._locked(f"{self.egress}|{scope}")
             now, read_at = self._now_us(), self._monotonic()
             blocked = self._blocked_until(now)
-            decision = decide(_window(row), ask, self.rates.of(scope), now, blocked)
+            window = self._in_time(scope, _window(row), now)
+            decision = decide(window, ask, self.rates.of(scope), now, blocked)
             _store(row, decision)
         wait = max(0, decision.free_us - now) / 1_000_000
         return _Slot(decision.at_us is not None, wait, read_at)
+
+    def _in_time(self, scope: str, window: Window, now_us: int) -> Window:
+        """The log in the clock's own time, when the clock was set forward since we last looked."""
+        steady = self._steady()
+        before, steady_before = self._seen.get(scope, (now_us, steady))
+        self._seen[scope] = (now_us, steady)
+        passed = (steady - steady_before) * 1_000_000
+        step = now_us - before - round(passed)
+        return shifted(window, before, step) if step > STEP_US + passed * DRIFT else window
 
     def _locked(self, scope: str) -> RateWindow:
         locked = RateWindow.objects.select_for_update()

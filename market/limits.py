@@ -186,6 +186,14 @@ def decide(window: Window, ask: Ask, rate: Rate, now_us: int, not_before_us: int
     return Decision(None, slot, Window(ring, asked))
 
 
+def shifted(window: Window, sent_by_us: int, step_us: int) -> Window:
+    """The log after the clock was set forward: what was sent by then, in the time of the new clock.
+    Without this, old requests would look older than they are, and a second budget would leave.
+    """
+    ring = [Sent(o.at_us + step_us, o.user) if o.at_us <= sent_by_us else o for o in window.ring]
+    return Window(ring, window.asked)
+
+
 def used(window: Window, rate: Rate, now_us: int) -> int:
     """How many requests of the window that ends now, or lies ahead, are taken."""
     return len(_repaired(window.ring, now_us, rate.guarded_us))

@@ -13,7 +13,9 @@ RATES = read_rates({"rates": {"tickers": 4}})  # one of them kept for urgent cal
 
 
 class Time:
-    """A clock and a sleep that belong together; `late` is how much longer a sleep takes."""
+    """Clocks and a sleep that belong together; `late` is how much longer a sleep takes. Set `wall`
+    and only the clock on the wall steps.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -43,8 +45,15 @@ def budget(time: Time) -> Limiter:
     return limiter_on(time)
 
 
-def limiter_on(time: Time, egress: str = "home") -> Limiter:
-    return Limiter(egress, RATES, now_us=time.now_us, sleep=time.sleep, monotonic=time.monotonic)
+def limiter_on(time: Time, egress: str = "home", kind: type[Limiter] = Limiter) -> Limiter:
+    return kind(
+        egress,
+        RATES,
+        now_us=time.now_us,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+        steady=time.monotonic,
+    )
 
 
 def use_up(budget: Limiter) -> None:
@@ -114,9 +123,7 @@ def test_a_slot_taken_before_a_block_dies(time: Time):
                 self.block("book", 60)
             return super().blocked_for()
 
-    budget = BlockedWhileAsleep(
-        "home", RATES, now_us=time.now_us, sleep=time.sleep, monotonic=time.monotonic
-    )
+    budget = limiter_on(time, kind=BlockedWhileAsleep)
     use_up(budget)
     time.now = 60.0
     with pytest.raises(NoSlot):
@@ -153,6 +160,44 @@ def test_a_block_from_a_clock_that_stepped_is_repaired_even_when_refusing(
 def test_a_log_from_a_clock_that_stepped_costs_one_window(budget: Limiter, time: Time):
     ahead = START + 3_600_000_000
     RateWindow.objects.create(scope="home|tickers", ring=[[ahead + n, None] for n in range(4)])
+    with pytest.raises(NoSlot) as caught:
+        budget.acquire("tickers")
+    assert caught.value.retry_after == 62
+    time.now = 62.0
+    budget.acquire("tickers")
+
+
+def test_a_clock_set_forward_frees_nothing_early(budget: Limiter, time: Time):
+    use_up(budget)
+    time.wall += 3_600_000_000
+    time.now = 10.0
+    with pytest.raises(NoSlot) as caught:
+        budget.acquire("tickers")
+    assert caught.value.retry_after == 52
+
+
+def test_a_step_is_seen_by_every_process_and_counted_once(budget: Limiter, time: Time):
+    other = limiter_on(time)
+    use_up(other)
+    budget.acquire("tickers", "cancel")
+    time.wall += 30_000_000
+    time.now = 10.0
+    for process in (budget, other, budget):
+        with pytest.raises(NoSlot) as caught:
+            process.acquire("tickers")
+        assert caught.value.retry_after == 52
+
+
+def test_a_clock_that_only_drifts_is_left_alone(budget: Limiter, time: Time):
+    use_up(budget)
+    time.now = 62.0
+    time.wall += 400_000
+    budget.acquire("tickers")
+
+
+def test_a_clock_set_back_costs_one_window_at_most(budget: Limiter, time: Time):
+    use_up(budget)
+    time.wall -= 3_600_000_000
     with pytest.raises(NoSlot) as caught:
         budget.acquire("tickers")
     assert caught.value.retry_after == 62
