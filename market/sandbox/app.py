@@ -333,7 +333,8 @@ async def _until_told(exchange: Exchange, *, exit_with_parent: bool) -> None:
     if exit_with_parent:
 
         def watch() -> None:
-            sys.stdin.buffer.read()
+            while os.read(sys.stdin.fileno(), 4096):  # unbuffered: no lock is held at the end
+                pass
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(told.set)
 
