@@ -20,6 +20,8 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 Task = Callable[[], Coroutine[Any, Any, None]]
 
 BACKLOG = 2048  # Twisted's 50 makes a reconnect storm wait for SYN retries of 1, 3 and 7 s
+PING_SECONDS = 10  # between pings
+PONG_SECONDS = 10  # for the answer
 GOING_DOWN = 1012  # WebSocket close code "service restart": browsers come back, spread out
 GOODBYE_SECONDS = 1.5  # for the closing handshakes
 TASK_SECONDS = 10.0  # for the tasks to put their things in order
@@ -45,14 +47,15 @@ class DashServer(Server):
             endpoints=[f"{endpoint}:backlog={BACKLOG}"],
             ready_callable=self._start_tasks,
             server_name="bfxdash",
-            ping_interval=10,
-            ping_timeout=10,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PONG_SECONDS,
             websocket_connect_timeout=20,
             websocket_handshake_timeout=20,
             websocket_max_message_size=64 * 1024,
             websocket_max_frame_size=64 * 1024,
         )
         self.exit_status = 0
+        self._address = f"{host}:{port}"
         self._task_factories = tasks
         self._tasks: list[asyncio.Task[None]] = []
         self._ports: list[Any] = []
@@ -69,13 +72,15 @@ class DashServer(Server):
         super().listen_success(port)
 
     def listen_error(self, failure: Any) -> None:
-        self._fail("cannot listen", reason=failure.getErrorMessage())
+        self._fail("cannot listen", address=self._address, reason=failure.getErrorMessage())
 
     def kill_all_applications(self) -> Any:
         """Daphne's hook before the reactor stops; the reactor waits for what it returns."""
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._wind_down()))
 
     def _start_tasks(self) -> None:
+        # A broken frame is answered with its close code instead of a bare end of the connection.
+        self.ws_factory.setProtocolOptions(failByDrop=False)
         globalLogPublisher.addObserver(_log_twisted_failure)  # type: ignore[arg-type]
         for factory in self._task_factories:
             task = asyncio.get_event_loop().create_task(factory())

@@ -507,7 +507,8 @@ def act(target, reader, word, number, price):
 
 def replayed(messages):
     """What a browser has in its table after these messages, whose numbers must rise."""
-    table, last = {}, -1
+    table: dict[str, float] = {}
+    last = -1
     for message in messages:
         assert message["seq"] > last or "snapshot" in message
         last = message["seq"]
@@ -522,11 +523,12 @@ words = st.sampled_from(["price", "flush", "stall", "drain", "resync", "move"])
 @given(steps=st.lists(st.tuples(words, st.integers(0, 2), st.integers(0, 99)), max_size=60))
 def test_every_reader_converges_to_the_newest_values(steps):
     target = Hub(0.0)
-    readers = [target.join(FakeSink(), None, 0.0) for _ in NAMES]
+    sinks = [FakeSink() for _ in NAMES]
+    readers = [target.join(sink, None, 0.0) for sink in sinks]
     for word, number, price in steps:
         act(target, readers[number], word, number, price)
     flush(target)
-    for reader in readers:
-        reader.sink.busy = False
+    for sink, reader in zip(sinks, readers, strict=True):
+        sink.busy = False
         target.drained(reader, 1.0)
-        assert replayed(reader.sink.take()) == {each.symbol: each.last for each in target.rows()}
+        assert replayed(sink.take()) == {each.symbol: each.last for each in target.rows()}

@@ -153,7 +153,7 @@ async def test_watched_symbols_are_told_and_repeated(market, layer, start, feed,
     await until(lambda: market.complete)
     reader = market.join(FakeSink(), None, time.monotonic())
     market.watch(reader, frozenset({"tA"}))
-    told = []
+    told: list[tuple[list[str], bool]] = []
     async with asyncio.timeout(2):
         while len(told) < 2:
             message = await feed()

@@ -1,6 +1,7 @@
 import asyncio
 import socket
 from functools import partial
+from typing import Any, cast
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerProtocol
@@ -55,8 +56,8 @@ class Line:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.browser = socket.create_connection(listener.getsockname())
             ours, _ = listener.accept()
-        self.reactor = FakeReactor()
-        self.protocol = WebSocketServerProtocol()
+        self.reactor = cast("Any", FakeReactor())
+        self.protocol = cast("Any", WebSocketServerProtocol())
         self.protocol.state = OPEN
         self.tcp = Connection(ours, self.protocol, self.reactor)
         self.tcp.connected = 1
@@ -319,7 +320,7 @@ async def test_close_does_not_wait_for_a_browser_that_does_not_read(portable, mo
 
 
 def test_daphnes_protocol_is_found_in_the_scope(line, aborts):
-    async def send(message):
+    async def send(message: object) -> None:
         pass
 
     scope = {"extensions": {"bfxdash.protocol": line.protocol}}
@@ -328,7 +329,7 @@ def test_daphnes_protocol_is_found_in_the_scope(line, aborts):
 
 
 def test_other_protocols_and_servers_are_not_mistaken_for_daphne(aborts):
-    async def send(server, message):
+    async def send(*arguments: object) -> None:
         pass
 
     for other in (send, partial(send, "a server"), partial(send)):
@@ -339,10 +340,10 @@ def test_other_protocols_and_servers_are_not_mistaken_for_daphne(aborts):
 def test_a_transport_that_is_not_plain_tcp_gets_the_other_sink(line, aborts):
     scope = {"extensions": {"bfxdash.protocol": line.protocol}}
     through_another_transport(line.protocol)
-    assert type(sink_for(scope, partial(print), aborts.clear)) is TwistedSink
+    assert type(sink_for(scope, FakeServer().send, aborts.clear)) is TwistedSink
 
 
 def test_a_browser_gone_before_the_first_frame_gets_no_sink(line, aborts):
     scope = {"extensions": {"bfxdash.protocol": line.protocol}}
     line.protocol.state = CLOSING
-    assert sink_for(scope, partial(print), aborts.clear) is None
+    assert sink_for(scope, FakeServer().send, aborts.clear) is None
