@@ -5,6 +5,7 @@ function of the settings that yields reasons; the table below says which variabl
 """
 
 import ipaddress
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
+from market.limits import read_rates
+
 SHORTEST_KEY = 50
 FEWEST_CHARACTERS = 10
+EGRESS = re.compile(r"[A-Za-z0-9._-]{1,40}")  # part of the keys of its budgets
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -120,6 +124,20 @@ def database_file(settings: Any) -> Iterator[str]:
         yield f"is a file that others can read: `chmod go= {file}`"
 
 
+def rates(settings: Any) -> Iterator[str]:
+    try:
+        read_rates(settings.BFX_RATES)
+    except ValueError as error:
+        yield f"cannot be used: {error}"
+    if settings.BFX_RATES and is_bitfinex(urlsplit(settings.BFX_REST_URL).hostname or ""):
+        yield "is set although the exchange is the real one, whose limits are not ours to choose"
+
+
+def egress(settings: Any) -> Iterator[str]:
+    if not EGRESS.fullmatch(settings.BFX_EGRESS):
+        yield "is not a name of 1 to 40 letters, digits, dots or dashes"
+
+
 REFUSALS = [
     Refusal("bfxdash.E001", "SECRET_KEY", secret_key),
     Refusal("bfxdash.E002", "ALLOWED_HOSTS", allowed_hosts),
@@ -138,6 +156,8 @@ REFUSALS = [
     Refusal("bfxdash.E007", "REDIS_URL", redis),
     Refusal("bfxdash.E008", "BFX_DATA_DIR", data_dir),
     Refusal("bfxdash.E009", "DATABASE_URL", database_file),
+    Refusal("bfxdash.E010", "BFX_RATES", rates),
+    Refusal("bfxdash.E011", "BFX_EGRESS", egress),
 ]
 
 

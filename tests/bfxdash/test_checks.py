@@ -10,6 +10,7 @@ from tests.servers import SECRET_KEY
 
 SQLITE = "django.db.backends.sqlite3"
 POSTGRES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "bfxdash"}}
+LIVE = {"BFX_EXCHANGE": "live", "BFX_REST_URL": "https://api.bitfinex.com"}
 REFUSED = [
     ("SECRET_KEY", {"SECRET_KEY": ""}, "is missing"),
     ("SECRET_KEY", {"SECRET_KEY": "short"}, "is weak"),
@@ -31,6 +32,10 @@ REFUSED = [
     ("BFX_ORIGINS", {"BFX_ORIGINS": ["http://192.168.1.5:8000"]}, "only https:// is allowed"),
     ("BFX_ORIGINS", {"BFX_ORIGINS": ["http://localhost", "https://a.example"]}, "mixes"),
     ("BFX_TRUSTED_PROXIES", {"SECURE_ORIGIN": True, "BFX_TRUSTED_PROXIES": 0}, "is 0"),
+    ("BFX_RATES", {"BFX_RATES": {"window": 0}}, "window: 0 is not above 0"),
+    ("BFX_RATES", {"BFX_RATES": {"ws": 9}, **LIVE}, "the exchange is the real one"),
+    ("BFX_EGRESS", {"BFX_EGRESS": ""}, "is not a name"),
+    ("BFX_EGRESS", {"BFX_EGRESS": "home|public"}, "is not a name"),
     ("REDIS_URL", {"DATABASES": POSTGRES, "REDIS_URL": ""}, "is missing"),
 ]
 
@@ -51,6 +56,8 @@ def good(tmp_path):
         BFX_WS_URL=ws,
         BFX_ORIGINS=["http://localhost:8000"],
         BFX_TRUSTED_PROXIES=0,
+        BFX_RATES={},
+        BFX_EGRESS="default",
         SECURE_ORIGIN=False,
         REDIS_URL="",
         BFX_DATA_DIR=tmp_path,
