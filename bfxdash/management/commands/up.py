@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-import urllib.request
 from argparse import ArgumentParser
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from bfxdash.checks import is_loopback
 from bfxdash.launch import add_up_options
 from bfxdash.sandbox_child import SandboxChild, SandboxDied
 from bfxdash.server import Task, serve
@@ -19,6 +20,8 @@ from market.conf import exchange
 from market.feed.runner import Feed
 
 ANSWER_SECONDS = 30
+SERVER_ERROR = 500
+ANY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104  compared, not bound
 
 
 class Command(BaseCommand):
@@ -45,20 +48,32 @@ class Command(BaseCommand):
         if sandbox:
             sandbox.wait_ready()
             tasks.append(sandbox.watch)
-        url = f"http://localhost:{port}"
+        name = "localhost" if host in ANY_ADDRESS or is_loopback(host) else host
         announcing: set[asyncio.Task[None]] = set()
 
         def announce(_: int) -> None:
             loop = asyncio.get_event_loop()
-            announcing.add(loop.create_task(self.announce(url, describe(sandbox))))
+            announcing.add(loop.create_task(self.announce(name, port, describe(sandbox))))
 
         return serve(host, port, tasks=tasks, on_listening=announce)
 
-    async def announce(self, url: str, mode: str) -> None:
+    async def announce(self, name: str, port: int, mode: str) -> None:
         """Not before a page really comes."""
-        await asyncio.to_thread(urllib.request.urlopen, f"{url}/healthz", timeout=ANSWER_SECONDS)
-        self.stdout.write(f"\n  bfxdash   {url}\n  mode      {mode}\n  stop with Ctrl-C\n")
-        self.stdout.flush()
+        try:
+            status = await asyncio.to_thread(ask, name, port)
+        except OSError as error:
+            self.stderr.write(f"no page comes from http://{name}:{port}: {error}")
+        else:
+            ready = f"\n  bfxdash   http://{name}:{port}\n  mode      {mode}\n  stop with Ctrl-C\n"
+            self.stdout.write(ready if status < SERVER_ERROR else f"every page fails: {status}")
+            self.stdout.flush()
+
+
+def ask(name: str, port: int) -> int:
+    """The HTTP status of a page of ours."""
+    connection = HTTPConnection(name, port, timeout=ANSWER_SECONDS)
+    connection.request("GET", "/healthz")
+    return connection.getresponse().status
 
 
 def prepare_site() -> None:
