@@ -62,7 +62,7 @@ class Step:
         done = subprocess.run(
             self.command,
             cwd=ROOT,
-            env=clean_environment() | self.environ,
+            env=clean_environment(**self.environ),
             stdin=subprocess.DEVNULL,
             stdout=None if show else subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,7 +116,7 @@ def run_pytest(words: Sequence[str]) -> int:
 def reading_steps(folder: Path) -> Iterator[Step]:
     """The checks that only read the code. `folder` is theirs for what Django wants to have."""
     manage = python("manage.py")
-    settings = {"BFX_DATA_DIR": str(folder)}
+    settings = {"BFX_DATA_DIR": str(folder), "SECRET_KEY": PRODUCTION["SECRET_KEY"]}
     yield Step("types", python("-m", "mypy"))
     yield Step("format", python("-m", "ruff", "format", "--check", "."))
     yield Step("lint", python("-m", "ruff", "check", "."))
@@ -181,10 +181,10 @@ def python(*words: str) -> list[str | Path]:
     return [sys.executable, *words]
 
 
-def clean_environment() -> dict[str, str]:
-    """The environment without any setting of ours, so that a developer's own cannot leak in."""
+def clean_environment(**settings: str) -> dict[str, str]:
+    """The environment with these settings only, so that a developer's own cannot leak in."""
     kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
-    return {**kept, "BFX_ENV_FILE": os.devnull}
+    return {**kept, "BFX_ENV_FILE": os.devnull, **settings}
 
 
 def is_setting(name: str) -> bool:

@@ -266,7 +266,7 @@ class Exchange:
         self.child = Child(
             [sys.executable, "-m", "market.sandbox", "--exit-with-parent", *where, *self.options],
             self.folder / "sandbox.log",
-            environ=clean_environment() | self.environ,
+            environ=clean_environment(**self.environ),
         )
         self.child.wait_until(self.counters)
 
