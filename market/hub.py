@@ -107,7 +107,7 @@ class Hub:
     ) -> None:
         """One batch of the feed: symbol → encoded row. Rows that did not change cost nothing."""
         self._heard = now
-        if full:
+        if full and rows:
             self.complete = self._listed = True
         self._put(rows)
         self._tell(status)

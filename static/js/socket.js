@@ -6,7 +6,7 @@ const SILENCE_MS = 25_000; // the server beats every 10 s
 const OPENING_MS = 10_000;
 const ANSWER_MS = 4000; // to a resync, after a sleep
 const SLEEP_MS = 15_000; // timers stood still for that long: the machine slept
-const WATCH_PAUSE_MS = 300;
+const WATCH_PAUSE_MS = 1500; // while scrolling: the server hangs up on 60 messages a minute
 
 /**
  * The world outside, so that tests can bring their own.

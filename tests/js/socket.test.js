@@ -177,11 +177,11 @@ test("what is watched is said once it settled, and again on a new connection", (
   open();
   socket.watch(["tBTCUSD"]);
   socket.watch(["tETHUSD"]);
-  world.pass(300);
+  world.pass(1500);
   const watches = () => world.newest.sent.filter((message) => message.watch);
   assert.deepEqual(watches(), [{ watch: ["tETHUSD"] }]);
   socket.watch(["tETHUSD"]);
-  world.pass(300);
+  world.pass(1500);
   assert.equal(watches().length, 1);
   world.newest.onclose({ code: 1012 });
   world.pass(4000);

@@ -432,6 +432,8 @@ def test_a_whole_table_is_wanted_until_it_comes():
     target = Hub(WINDOW)
     target.apply(rows(tA=1), LIVE, 0.0)
     assert not target.complete
+    target.apply({}, LIVE, 0.0, full=True)  # the feed itself has only just started
+    assert not target.complete
     target.apply(rows(tA=1), LIVE, 0.0, full=True)
     assert target.complete
 
