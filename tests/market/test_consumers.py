@@ -1,7 +1,10 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.conf import settings
 
 from market.consumers import (
     MAX_BYTES,
@@ -16,7 +19,7 @@ from market.consumers import (
 )
 from market.hub import Hub
 from market.quotes import FeedStatus
-from tests.market.test_hub import flush, rows
+from tests.market.test_hub import FakeSink, flush, rows
 
 LIVE = FeedStatus(state="live", since=1000, at=1000)
 
@@ -341,3 +344,25 @@ def test_a_request_is_exactly_one_thing():
     assert parse(b'{"subscribe":"all"}').subscribe == "all"
     with pytest.raises(Refused, match="one of"):
         parse(b"{}")
+
+
+# The documentation
+
+
+def test_every_message_in_the_documentation_is_understood():
+    text = (Path(settings.BASE_DIR) / "docs" / "websocket.md").read_text()
+    named = re.findall(r"`(\{\"(?:subscribe|watch|resync|ping)\".*?\})`", text)
+    assert len(named) == 5
+    for message in named:
+        parse(message.encode())
+
+
+def test_the_frames_in_the_documentation_have_the_fields_of_a_real_one(market):
+    text = (Path(settings.BASE_DIR) / "docs" / "websocket.md").read_text()
+    shown = [json.loads(each) for each in re.findall(r"^\{.*\}$", text, flags=re.MULTILINE)]
+    sink = FakeSink()
+    market.join(sink, None, 1.0)
+    (real,) = sink.take()
+    assert list(shown[0]) == list(real)
+    assert (shown[0]["fields"], list(shown[0]["feed"])) == (real["fields"], list(real["feed"]))
+    assert all(len(row) == len(real["rows"][0]) for row in shown[1]["rows"])
