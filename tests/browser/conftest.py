@@ -1,0 +1,58 @@
+"""A real browser, whose every complaint fails the test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, WebError
+
+from tests.browser.chromium import launch_options
+
+COMPLAINTS = {"error", "warning"}
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    try:
+        return launch_options()
+    except FileNotFoundError as error:
+        pytest.fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "locale": "en-US", "timezone_id": "UTC"}
+
+
+@pytest.fixture
+def tolerated() -> list[str]:
+    """Parts of the complaints that a test brings about: `tolerated.append("ERR_CONNECTION")`."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(context: BrowserContext, tolerated: list[str]) -> Iterator[None]:
+    """Fails the test on an error or a warning in the console, and on an exception in the page."""
+    complaints: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in COMPLAINTS:
+            complaints.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def hear_exception(error: WebError) -> None:
+        complaints.append(f"exception: {error.error}")
+
+    context.on("console", hear)
+    context.on("weberror", hear_exception)
+    yield
+    assert [c for c in complaints if not any(part in c for part in tolerated)] == []
+
+
+@pytest.fixture(scope="session")
+def axe_source() -> str:
+    """The accessibility checks of axe-core, to be run in a page."""
+    script = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.fail("axe-core is not installed: `python3 manage.py test` brings it")
+    return script.read_text()
