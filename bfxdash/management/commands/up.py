@@ -4,6 +4,8 @@ import asyncio
 import sys
 from argparse import ArgumentParser
 from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
 from http.client import HTTPConnection
 from typing import Any
 
@@ -12,7 +14,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts import key_versions
 from bfxdash.checks import is_loopback
+from bfxdash.health import count_feed
 from bfxdash.launch import add_up_options
 from bfxdash.sandbox_child import SandboxChild, SandboxDied
 from bfxdash.server import Task, serve
@@ -29,6 +33,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_up_options(parser)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        key_versions.make_first()  # the checks, which come next, ask for it
+        return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         with ExitStack() as ending:
@@ -83,7 +91,9 @@ def prepare_site() -> None:
 
 
 async def run_feed() -> None:
-    await Feed(exchange(), get_channel_layer(), settings.BFX_FEED_RANGES).run()
+    feed = Feed(exchange(), get_channel_layer(), settings.BFX_FEED_RANGES)
+    count_feed(partial(asdict, feed.counters))
+    await feed.run()
 
 
 def describe(sandbox: SandboxChild | None) -> str:

@@ -1,0 +1,41 @@
+"""A master key that is missing, weak, wrong or readable by others stops the start in live mode."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
+
+from accounts import key_versions, master_key
+from accounts.errors import MasterKeyError
+
+
+@register(Tags.security)
+def check_master_key(**kwargs: Any) -> list[CheckMessage]:
+    """Looks at the file or variable. A sandbox may start without: it makes one at the first use."""
+    if settings.BFX_EXCHANGE == "sandbox" and master_key.may_be_made():
+        return []
+    try:
+        master_key.ring()
+    except MasterKeyError as error:
+        hint = "See `manage.py rotate_keys --help` for how a master key is made."
+        return [Error(f"Master key: {error}", hint=hint, id="accounts.E001")]
+    if settings.BFX_MASTER_KEY:
+        problem = "BFX_MASTER_KEY: other processes of this user can read a variable"
+        return [Warning(problem, hint="Use BFX_MASTER_KEY_FILE.", id="accounts.W001")]
+    return []
+
+
+@register(Tags.database)
+def check_master_key_fits(databases: Sequence[str] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Looks whether the key is the one that the database was sealed with."""
+    if not databases:
+        return []
+    try:
+        problems = key_versions.problems()
+    except DatabaseError:  # before the first migration there is nothing to open
+        return []
+    except MasterKeyError as error:
+        problems = [str(error)]
+    return [Error(f"Master key: {problem}", id="accounts.E002") for problem in problems]

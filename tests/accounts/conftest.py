@@ -1,0 +1,59 @@
+"""A master key of the test's own, a fake exchange behind the port, and Alice's key."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts import keys, master_key
+from accounts.models import ApiKey, User
+from tests.accounts import fakes
+
+
+@pytest.fixture(autouse=True)
+def ring_file(settings: Any, tmp_path: Path) -> Path:
+    """The ring of this test: version 1."""
+    path = tmp_path / "keys" / "master_key"
+    settings.BFX_MASTER_KEY_FILE = settings.MASTER_KEY_MADE = path
+    settings.BFX_MASTER_KEY = ""
+    master_key.write(path, master_key.line(1, secrets.token_bytes(32)), replace=False)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: Any) -> None:
+    """A real hash takes longer than most of these tests."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def exchange(settings: Any) -> Iterator[fakes.FakeExchange]:
+    settings.KEY_EXCHANGE_BACKEND = "tests.accounts.fakes.current"
+    fakes.CURRENT.append(fakes.FakeExchange())
+    yield fakes.CURRENT[-1]
+    fakes.CURRENT.pop()
+
+
+@pytest.fixture
+def add_key() -> Callable[..., ApiKey]:
+    """`add_key(alice)`: a usable key with a random name and secret."""
+
+    def add(user: User, **changes: object) -> ApiKey:
+        texts = {"api_key": fakes.new_text(), "api_secret": fakes.new_text()}
+        fields: dict[str, Any] = {"label": "main", **texts, **changes}
+        return keys.add_key(user=user, **fields)
+
+    return add
+
+
+@pytest.fixture
+def key(alice: User, add_key: Callable[..., ApiKey]) -> ApiKey:
+    """Alice's key: usable, not armed."""
+    return add_key(alice)
+
+
+@pytest.fixture
+def armed(key: ApiKey, alice: User) -> ApiKey:
+    return keys.arm_key(key=key, by=alice)
