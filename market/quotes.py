@@ -5,6 +5,7 @@ layer, the hub and the socket only join those bytes.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from enum import IntEnum
 from typing import Literal
@@ -167,10 +168,13 @@ class QuoteBook:
         return self._encoded(symbol for symbol in symbols if symbol in self._quotes)
 
     def load(self, rows: dict[str, str]) -> None:
-        """Rows saved earlier: shown until something newer comes, and marked stale."""
+        """Rows saved earlier: shown until something newer comes, and marked stale. Rows that an
+        older version wrote differently are left out.
+        """
         for symbol, text in rows.items():
             if symbol not in self._quotes:
-                self._put(msgspec.structs.replace(decode(text), source=Source.STALE))
+                with suppress(msgspec.DecodeError):
+                    self._put(msgspec.structs.replace(decode(text), source=Source.STALE))
 
     def _put(self, quote: Quote) -> None:
         self._quotes[quote.symbol] = quote

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -22,6 +23,9 @@ PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of pytest-xdist; its controller came first
 STARTED = ExitStack()
 pytest_plugins = ["tests.factories"]
+
+hypothesis.settings.register_profile("tests", deadline=None)  # machines are slow at times
+hypothesis.settings.load_profile("tests")
 
 
 def prepare_environment() -> None:

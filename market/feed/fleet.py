@@ -74,9 +74,12 @@ class Fleet:
 
     async def run(self) -> None:
         """Keep the wanted channels connected until cancelled. Any fault of our own ends it."""
-        async with asyncio.TaskGroup() as self._tasks:
-            self._arrange()
-            await asyncio.Event().wait()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._arrange()
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
 
     def want(self, channels: Sequence[Channel]) -> None:
         """Have these channels, the most urgent first. What is live stays where it is."""

@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 TICKS = "market.ticks"
 WANTED = "market.feed"
+LAYER_PAUSE = 1.0
 REJOIN = 15.0  # a layer forgets members: after a day, or when it was restarted
 
 
@@ -75,7 +76,7 @@ class Publisher:
             self._full = False
             self._full_at = now if full else self._full_at
         else:
-            self._full = True  # whatever was lost, the next batch has it
+            self.send_everything()  # whatever was lost, the next batch has it
         return True
 
     async def _send(self, message: dict[str, Any]) -> bool:
@@ -84,7 +85,7 @@ class Publisher:
         except Exception as error:  # noqa: BLE001 - each layer has its own for "away"
             self._counters.layer_errors += 1
             log.warning("the channel layer is away", reason=repr(error))
-            await asyncio.sleep(1)
+            await asyncio.sleep(LAYER_PAUSE)
             return False
         self._counters.batches += 1
         return True
@@ -94,22 +95,32 @@ def _differs(status: FeedStatus, told: FeedStatus | None) -> bool:
     return told is None or msgspec.structs.replace(status, at=told.at) != told
 
 
-async def hear_web_processes(outside: Outside, take: Callable[[dict[str, Any]], None]) -> None:
-    """Give every message of the web processes to `take`, for ever."""
-    channel = ""
-    while True:
-        try:
-            channel = channel or await outside.layer.new_channel()
-            await outside.layer.group_add(WANTED, channel)
-            waiting = asyncio.ensure_future(outside.layer.receive(channel))
+class WebProcesses:
+    """What the web processes ask for, message by message."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._layer = outside.layer
+        self._counters = outside.counters
+        self._channel = ""
+
+    async def next_message(self) -> dict[str, Any]:
+        """Waits for it, however long, and for a layer that is away as well."""
+        while True:
             try:
-                while not (await asyncio.wait({waiting}, timeout=REJOIN))[0]:
-                    await outside.layer.group_add(WANTED, channel)
-                take(waiting.result())
-            finally:
-                waiting.cancel()
-        except Exception as error:  # noqa: BLE001 - each layer has its own for "away"
-            outside.counters.layer_errors += 1
-            log.warning("cannot hear the web processes", reason=repr(error))
-            channel = ""
-            await asyncio.sleep(1)
+                return await self._receive()
+            except Exception as error:  # noqa: BLE001 - each layer has its own for "away"
+                self._counters.layer_errors += 1
+                log.warning("cannot hear the web processes", reason=repr(error))
+                self._channel = ""
+                await asyncio.sleep(LAYER_PAUSE)
+
+    async def _receive(self) -> dict[str, Any]:
+        self._channel = self._channel or await self._layer.new_channel()
+        waiting = asyncio.ensure_future(self._layer.receive(self._channel))
+        try:
+            while True:
+                await self._layer.group_add(WANTED, self._channel)
+                if (await asyncio.wait({waiting}, timeout=REJOIN))[0]:
+                    return waiting.result()
+        finally:
+            waiting.cancel()

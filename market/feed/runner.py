@@ -32,6 +32,7 @@ class Feed:
     def __init__(self, exchange: Exchange, layer: Layer, ranges: int = 1, **replaced: Any) -> None:
         self.outside = replace(outside_of(exchange, layer, ranges), **replaced)
         self._serving = 0
+        self._claiming = asyncio.Lock()
 
     @property
     def counters(self) -> Counters:
@@ -49,28 +50,28 @@ class Feed:
             raise _cause(group) from group
 
     async def _attend(self, range_: int) -> None:
+        """Stand by, serve, and when another process took over, stand by again."""
         while True:
-            try:
-                await self._stand_by(range_)
+            if await self._claim(range_):
                 await self._serve(range_)
-            finally:
-                await self._release(range_)
+            else:
+                await asyncio.sleep(self.outside.timing.lease / 3)
 
-    async def _stand_by(self, range_: int) -> None:
-        """Returns when the lease is ours. Who serves ranges already lets others go first."""
+    async def _claim(self, range_: int) -> bool:
+        """Whether the lease is ours now. Who serves a range already lets others go first."""
         ttl = self.outside.timing.lease
-        while True:
-            await asyncio.sleep(self._serving * ttl)
+        async with self._claiming:
+            await asyncio.sleep(ttl / 2 if self._serving else 0)
             try:
-                if await self.outside.ledger.hold(range_, ttl):
-                    return
+                held = await self.outside.ledger.hold(range_, ttl)
             except LedgerAway as away:
                 self.counters.ledger_errors += 1
                 log.warning("cannot ask for the lease", reason=str(away))
-            await asyncio.sleep(ttl / 3)
+                return False
+            self._serving += held
+            return held
 
     async def _serve(self, range_: int) -> None:
-        self._serving += 1
         log.info("serving", range=range_, ranges=self.outside.ranges)
         try:
             await Service(self.outside, range_).run()
@@ -78,6 +79,7 @@ class Feed:
             log.warning("another process serves this range now", range=range_)
         finally:
             self._serving -= 1
+            await self._release(range_)
 
     async def _release(self, range_: int) -> None:
         with suppress(LedgerAway, TimeoutError):

@@ -11,7 +11,7 @@ from market.feed.fleet import Fleet
 from market.feed.listing import Listing
 from market.feed.plan import wishes
 from market.feed.ports import LedgerAway, Outside
-from market.feed.publisher import Publisher, hear_web_processes
+from market.feed.publisher import Publisher, WebProcesses
 from market.feed.status import judge
 from market.feed.table import Table
 from market.quotes import FeedStatus
@@ -52,7 +52,7 @@ class Service:
                 tasks.create_task(self._publisher.run())
                 tasks.create_task(self._listing.run())
                 tasks.create_task(self._fleet.run())
-                tasks.create_task(hear_web_processes(self._outside, self._hear))
+                tasks.create_task(self._hear_web_processes())
                 tasks.create_task(self._keep_planned())
                 tasks.create_task(self._keep_saved())
                 tasks.create_task(self._keep_lease())
@@ -96,6 +96,11 @@ class Service:
     def _listed(self) -> None:
         self._plan()
         self._wake()
+
+    async def _hear_web_processes(self) -> None:
+        web = WebProcesses(self._outside)
+        while True:
+            self._hear(await web.next_message())
 
     def _hear(self, message: dict[str, Any]) -> None:
         try:
