@@ -337,7 +337,8 @@ class Dashboard:
         self.environ |= {"SECRET_KEY": SECRET_KEY, "BFX_ORIGINS": ",".join(self.urls)}
         for words in (["migrate"], ["collectstatic", "--no-input"]):
             setting_up = self.manage("set-up", *words)
-            if setting_up.process.wait(60):
+            setting_up.process.wait(60)
+            if setting_up.close():
                 raise RuntimeError(setting_up.log)
         self.manage("feed", "feed")
         for number, port in enumerate(ports, start=1):
