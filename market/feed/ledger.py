@@ -15,9 +15,10 @@ from market.bitfinex import rest
 from market.bitfinex.errors import ExchangeError, LimiterClosed, Maintenance, RateLimited
 from market.bitfinex.messages import AnyTicker
 from market.client import RestClient
+from market.feed.holder import is_gone
 from market.feed.ports import LedgerAway, RestFailed
 from market.feed.status import IN_MAINTENANCE, UNREACHABLE
-from market.models import SavedQuotes
+from market.models import FeedLease, SavedQuotes
 
 T = TypeVar("T")
 PAIRS = "pub:list:pair:exchange"
@@ -37,7 +38,7 @@ class DatabaseLedger:
         await self._run(budget.use_up_connects)
 
     async def hold(self, range_: int, ttl: float) -> bool:
-        return await self._run(lease.hold, range_, self._holder, ttl)
+        return await self._run(_hold, range_, self._holder, ttl)
 
     async def release(self, range_: int) -> None:
         await self._run(lease.release, range_, self._holder)
@@ -95,6 +96,17 @@ def _for_people(error: ExchangeError) -> RestFailed:
             return RestFailed("the database is out of reach")
         case _:
             return RestFailed(UNREACHABLE)
+
+
+def _hold(range_: int, holder: str, ttl: float) -> bool:
+    """As `lease.hold`, but without waiting for the lease of a dead process to expire."""
+    if lease.hold(range_, holder, ttl):
+        return True
+    other = FeedLease.objects.filter(range=range_).values_list("holder", flat=True).first()
+    if other is None or not is_gone(other):
+        return False
+    lease.release(range_, other)
+    return lease.hold(range_, holder, ttl)
 
 
 def _load(range_: int) -> dict[str, str]:

@@ -1,12 +1,9 @@
 """The feed: live data of the exchange for every web process, one process per range of symbols."""
 
 import asyncio
-import os
-import socket
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from django.conf import settings
@@ -14,6 +11,7 @@ from django.conf import settings
 from market.bitfinex.pacing import connect_timeout
 from market.client import RestClient
 from market.conf import Exchange
+from market.feed.holder import holder_name
 from market.feed.ledger import ClientRest, DatabaseLedger
 from market.feed.ports import Counters, Layer, LedgerAway, Outside, Timing
 from market.feed.service import LeaseLost, Service
@@ -92,7 +90,7 @@ def outside_of(exchange: Exchange, layer: Layer, ranges: int) -> Outside:
     rates = read_rates(exchange.rates)
     return Outside(
         url=exchange.public_ws,
-        ledger=DatabaseLedger(f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"),
+        ledger=DatabaseLedger(holder_name()),
         rest=ClientRest(RestClient(exchange)),
         layer=layer,
         ranges=ranges,

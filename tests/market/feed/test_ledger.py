@@ -1,5 +1,8 @@
 """The feed's ports on the real database, and REST errors in words for people."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +11,7 @@ from django.db import connection
 
 from market.bitfinex import errors, rest
 from market.client import RestClient
+from market.feed.holder import holder_name
 from market.feed.ledger import ClientRest, DatabaseLedger
 from market.feed.ports import LedgerAway, RestFailed
 from market.models import ConnectBudget, FeedLease, SavedQuotes
@@ -40,6 +44,17 @@ async def test_one_process_holds_a_range_until_it_gives_it_back() -> None:
     await me.release(0)
     assert await another.hold(0, 15)
     assert await FeedLease.objects.acount() == 1
+
+
+@transactional
+async def test_the_lease_of_a_dead_process_need_not_expire() -> None:
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    mine = holder_name()
+    name = mine.replace(f":{os.getpid()}:", f":{dead.pid}:")
+    assert await DatabaseLedger(name).hold(0, 15)
+    assert await DatabaseLedger(mine).hold(0, 15)
+    assert not await DatabaseLedger("another").hold(0, 15)
 
 
 @transactional
