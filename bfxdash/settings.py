@@ -6,6 +6,7 @@ Every variable is listed and explained in `.env.example`. Secrets may also be gi
 """
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,13 +27,16 @@ env.read_env(env.str("BFX_ENV_FILE", default=str(BASE_DIR / ".env")))
 
 def read(name: str, cast: Callable[[str], T], default: T) -> T:
     """One variable, or a message that names it: a bad value must stop the start in plain words."""
-    raw = env.str(name, default="").strip()
-    if not raw:
-        return default
     try:
-        return cast(raw)
+        raw = env.str(name, default="").strip()
+        if not raw and env.ENVIRON.get(name, "").startswith("$"):
+            raise ValueError("a value that begins with $ names another variable, and it is not set")
+        return cast(raw) if raw else default
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"{name}: {error}") from error
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+        raise ImproperlyConfigured(f"{name}_FILE: {reason}") from error
 
 
 def boolean(raw: str) -> bool:
@@ -41,6 +45,12 @@ def boolean(raw: str) -> bool:
     if raw.lower() not in words:
         raise ValueError(f"'{raw}' is neither on nor off")
     return words[raw.lower()]
+
+
+def log_level(raw: str) -> str:
+    if raw.upper() not in logging.getLevelNamesMapping():
+        raise ValueError(f"'{raw}' is not a level like INFO")
+    return raw.upper()
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
@@ -115,8 +125,15 @@ DATABASE_DIR = BFX_DATA_DIR / "db"
 STATIC_ROOT = BFX_DATA_DIR / "static"
 
 
+def database_url(raw: str) -> str:
+    if urlsplit(raw).scheme not in {"sqlite", "postgres", "postgresql"}:
+        raise ValueError("only sqlite:// and postgres:// are supported")
+    return raw
+
+
 def database() -> dict[str, Any]:
-    url = read("DATABASE_URL", str, f"sqlite:///{DATABASE_DIR / 'bfxdash.sqlite3'}")
+    default = f"sqlite:///{DATABASE_DIR / 'bfxdash.sqlite3'}"
+    url = read("DATABASE_URL", database_url, default)
     config: dict[str, Any] = dict(environ.Env.db_url_config(url))
     if config.get("ENGINE") == "django.db.backends.sqlite3":
         # IMMEDIATE: a deferred transaction that reads and then writes fails at once with
@@ -128,12 +145,10 @@ def database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
             "PRAGMA recursive_triggers=ON;",
         }
-    elif config.get("ENGINE") == "django.db.backends.postgresql":
+    else:
         # A pool, since every request under ASGI runs in a thread of its own.
         config.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
         config["CONN_HEALTH_CHECKS"] = True
-    else:
-        raise ImproperlyConfigured("DATABASE_URL: only sqlite:// and postgres:// are supported")
     return config
 
 
@@ -260,7 +275,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_JSON = read("LOG_JSON", boolean, not sys.stderr.isatty())
-LOG_LEVEL = read("LOG_LEVEL", str.upper, "INFO")
+LOG_LEVEL = read("LOG_LEVEL", log_level, "INFO")
 LOG_STEPS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent.parent / ".cache" / "chromium"
+UNPACKED = CACHE / "chromium"
 ON_PATH = ("chromium-headless-shell", "chromium", "google-chrome")
 NPM = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 PACKED = HERE / "node_modules" / "@sparticuz" / "chromium" / "bin" / "chromium.br"
@@ -37,8 +38,9 @@ def find_chromium() -> Path:
         found = shutil.which(name)
         if found:
             return Path(found)
-    for program in playwrights_own():
-        return program
+    for program in [*playwrights_own(), UNPACKED]:
+        if program.exists():
+            return program
     return from_playwright() or from_npm()
 
 
@@ -55,9 +57,6 @@ def from_playwright() -> Path | None:
 
 
 def from_npm() -> Path:
-    program = CACHE / "chromium"
-    if program.exists():
-        return program
     if not PACKED.exists():
         done = subprocess.run(NPM, cwd=HERE, stdin=subprocess.DEVNULL, capture_output=True)
         if done.returncode:
@@ -65,8 +64,8 @@ def from_npm() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     draft = CACHE / f"chromium.{os.getpid()}"
     subprocess.run(["node", "-e", UNPACK, PACKED, draft], check=True, stdin=subprocess.DEVNULL)
-    draft.replace(program)
-    return program
+    draft.replace(UNPACKED)
+    return UNPACKED
 
 
 def launch_options() -> dict[str, object]:
