@@ -23,7 +23,6 @@ from market.limits import (
     LONGEST_WAIT,
     Ask,
     Asked,
-    Decision,
     Lane,
     Rates,
     Sent,
@@ -199,7 +198,7 @@ class Limiter:
             blocked = self._blocked_until(now)
             window = self._in_time(scope, _window(row), now)
             decision = decide(window, ask, self.rates.of(scope), now, blocked)
-            _store(row, decision)
+            _store(row, decision.window)
         wait = max(0, decision.free_us - now) / 1_000_000
         return _Slot(decision.at_us is not None, wait, read_at)
 
@@ -241,8 +240,6 @@ def _window(row: RateWindow) -> Window:
     return Window([Sent(*one) for one in row.ring], [Asked(*one) for one in row.asked])
 
 
-def _store(row: RateWindow, decision: Decision) -> None:
-    ring, asked = list(decision.window.ring), list(decision.window.asked)
-    if (ring, asked) != (row.ring, row.asked):
-        row.ring, row.asked = ring, asked
-        row.save(update_fields=["ring", "asked"])
+def _store(row: RateWindow, window: Window) -> None:
+    row.ring, row.asked = list(window.ring), list(window.asked)
+    row.save(update_fields=["ring", "asked"])

@@ -166,8 +166,6 @@ def refusal(status: int, body: bytes) -> ExchangeError | None:
             return coded(code, rest[0] if rest and isinstance(rest[0], str) else "")
         case dict():
             return _object(status, answer, body)
-        case _ if status == 200 and isinstance(answer, list):
-            return None
         case _:
             return _foreign(status, body)
 

@@ -60,10 +60,10 @@ class Server:
 
     def serve(self, peer: socket.socket) -> None:
         with peer, suppress(OSError, UnicodeError):  # the client may have had enough
-            while head := peer.recv(65536).decode():
-                if head.startswith("POST"):
-                    head += peer.recv(65536).decode()  # the body comes in a packet of its own
-                self.asked.append(head)
+            while asked := peer.recv(65536).decode():
+                while asked.startswith("POST") and asked.endswith("\r\n\r\n"):
+                    asked += peer.recv(65536).decode()  # the body may come by itself
+                self.asked.append(asked)
                 answer = self.answers.pop(0) if self.answers else OK
                 if callable(answer):
                     answer(peer)
