@@ -65,8 +65,8 @@ class Wish(NamedTuple):
             return False
         if self.show not in {"", "funding", "favourites"} and item.quote_code != self.show:
             return False
-        wanted = self.q.lower().replace("/", "")
-        return wanted in f"{item.base}{item.quote} {item.symbol} {item.name}".lower()
+        names = f"{item.label} {item.base}{item.quote} {item.symbol} {item.name}"
+        return self.q.lower() in names.lower()
 
 
 class Head(NamedTuple):
@@ -101,7 +101,7 @@ class Cell(NamedTuple):
 
     @property
     def long(self) -> bool:
-        return len(self.text) > LONG
+        return len(self.text) + len(self.note) > LONG
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,9 @@
 export const DEFAULT_SORT = "-turnover";
 const TEXT_COLUMNS = new Set(["symbol", "age"]);
 
-/** @param {Names & {symbol: string}} item */
-export function searchText(item) {
-  return `${item.base}${item.quote} ${item.symbol} ${item.name}`.toLowerCase();
-}
-
-/** @param {string} q as typed */
-export function searchWords(q) {
-  return q.trim().toLowerCase().replaceAll("/", "");
+/** @param {{label: string, symbol: string, name: string}} item */
+export function searchText({ label, symbol, name }) {
+  return `${label} ${label.replace("/", "")} ${symbol} ${name}`.toLowerCase();
 }
 
 /**
@@ -31,7 +26,7 @@ export function admits(wish, item, favourite) {
   if (wish.show === "funding" && !item.funding) return false;
   const byQuote = wish.show && wish.show !== "favourites" && wish.show !== "funding";
   if (byQuote && item.quote_code !== wish.show) return false;
-  return item.search.includes(searchWords(wish.q));
+  return item.search.includes(wish.q.trim().toLowerCase());
 }
 
 /** The sort that pressing a column's head asks for. @param {string} column @param {string} sort */

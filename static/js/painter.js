@@ -34,8 +34,6 @@ export class Painter {
   start() {
     setInterval(() => this.#second(), 1000);
     setInterval(() => this.#catchUp(), CATCH_UP_MS);
-    document.addEventListener("animationend", unflash);
-    document.addEventListener("animationcancel", unflash);
   }
 
   /** @param {import("./row_view.js").RowView} view */
@@ -149,9 +147,4 @@ export class Painter {
   #now() {
     return Date.now() + this.store.offset;
   }
-}
-
-/** @param {Event} event */
-function unflash({ target }) {
-  if (target instanceof HTMLElement) delete target.dataset.flash;
 }

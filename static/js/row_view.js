@@ -4,6 +4,7 @@ import { polyline } from "./trend.js";
 
 /** @type {SourceWord[]} */
 const SOURCES = ["snapshot", "live", "stale"];
+const FLASH_MS = 400; // as in grid.css
 const FLASHING = new Set(["last", "bid", "ask"]);
 const SVG = "http://www.w3.org/2000/svg";
 const LONG = 11; // as in market/views/ticker_page.py
@@ -38,13 +39,7 @@ export class RowView {
     const base = text(".pair b");
     const quote = text(".pair span").slice(1);
     this.label = quote ? `${base}/${quote}` : `${base} funding`;
-    this.search = searchText({
-      ...NO_NAMES,
-      symbol: this.symbol,
-      base,
-      quote,
-      name: text(".name"),
-    });
+    this.search = searchText({ label: this.label, symbol: this.symbol, name: text(".name") });
   }
 
   /** What the server wrote into the row. @returns {Quote} */
@@ -148,20 +143,21 @@ export class RowView {
     if (!cell) return;
     const exact = format.value(number);
     const old = cell.dataset.value;
-    if (old !== exact) {
-      cell.dataset.value = exact;
-      const shown = text(number);
-      write(cell, shown);
-      cell.classList.toggle("long", shown.length > LONG);
-      if (flash && old && exact && FLASHING.has(field)) {
-        cell.dataset.flash = Number(exact) > Number(old) ? "up" : "down";
-      }
+    const note = days ? `${days}d` : "";
+    if (note) this.#putNote(cell, note);
+    if (old === exact) return;
+    const shown = text(number);
+    cell.dataset.value = exact;
+    write(cell, shown);
+    cell.classList.toggle("long", shown.length + note.length > LONG);
+    if (flash && old && exact && FLASHING.has(field)) {
+      cell.dataset.flash = Number(exact) > Number(old) ? "up" : "down";
+      setTimeout(() => delete cell.dataset.flash, FLASH_MS);
     }
-    if (days !== null) this.#putDays(cell, `${days}d`);
   }
 
   /** @param {HTMLElement} cell @param {string} text */
-  #putDays(cell, text) {
+  #putNote(cell, text) {
     const note = cell.querySelector("small") ?? cell.appendChild(document.createElement("small"));
     if (note.textContent !== text) note.textContent = text;
   }
@@ -178,8 +174,6 @@ export class RowView {
     return cell;
   }
 }
-
-const NO_NAMES = { base_code: "", quote_code: "", label: "", paper: false, curl_url: "" };
 
 /**
  * A row for a symbol that came up after the page was made.

@@ -6,17 +6,7 @@ const wish = { q: "", show: "", sort: "-turnover" };
 const iota = {
   quote_code: "UST",
   funding: false,
-  search: searchText({
-    symbol: "tIOTUST",
-    base: "IOTA",
-    quote: "USDt",
-    base_code: "IOT",
-    quote_code: "UST",
-    name: "Iota",
-    label: "IOTA/USDt",
-    paper: false,
-    curl_url: "",
-  }),
+  search: searchText({ label: "IOTA/USDt", symbol: "tIOTUST", name: "Iota" }),
 };
 
 for (const q of ["iota", "IOTA/USDt", "tiotust", "usdt", " iota ", "a/u"]) {

@@ -161,8 +161,8 @@ export class TickerTable extends HTMLElement {
 
   /** @param {string} sort */
   #sortBy(sort) {
-    const field = /** @type {HTMLInputElement} */ (this.form?.elements.namedItem("sort"));
-    field.value = sort;
+    const field = this.form?.querySelector("input[name=sort]");
+    if (field instanceof HTMLInputElement) field.value = sort;
     const column = sort.replace("-", "");
     for (const head of this.querySelectorAll("th[data-column]")) {
       const name = /** @type {HTMLElement} */ (head).dataset.column ?? "";
