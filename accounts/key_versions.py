@@ -40,7 +40,8 @@ def active_version(ring: Ring) -> int:
 
     The first call of an installation records the ring's versions and takes the newest.
     """
-    row = MasterKeyVersion.objects.select_for_update().filter(active=True).first()
+    active = MasterKeyVersion.objects.select_for_update().filter(active=True)
+    row = active.first() or active.first()  # the first waited for an activation, and lost its row
     if row is None:
         for version in ring.versions:
             note_version(ring, version, active=version == ring.newest)

@@ -184,11 +184,9 @@ def _moment(now: int) -> datetime:
 def _refusal(key: ApiKey, act: Act, now: int | None) -> AccountsError:
     """Why no row was granted, by a second read: by then the cause may be gone, and the caller
     may ask again at once."""
-    clock: models.Expression = models.Func(
-        template=SERVER_CLOCK, output_field=models.BigIntegerField()
-    )
-    if now is not None:
-        clock = models.Value(now, output_field=models.BigIntegerField())
+    number: models.BigIntegerField[int, int] = models.BigIntegerField()
+    on_server = models.Func(template=SERVER_CLOCK, output_field=number)
+    clock = on_server if now is None else models.Value(now, output_field=number)
     row: Any = ApiKey.objects.annotate(clock=clock).get(pk=key.pk)
     if row.revoked_at:
         return KeyRevoked(row.uuid)

@@ -7,6 +7,7 @@ import pytest
 from django.core.checks import Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connection
 
 from accounts import master_key
 
@@ -63,6 +64,12 @@ def test_g03_a_version_that_a_row_needs_stops_when_it_is_gone(key, ring_file):
     assert "version 1 is not in it" in found[0].msg
     ring_file.unlink()
     assert ids(tags=[Tags.database], databases=["default"]) == ["accounts.E002"]
+
+
+def test_a_database_before_its_first_migration_is_no_problem(db):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_apikey RENAME TO gone")
+    assert ids(tags=[Tags.database], databases=["default"]) == []
 
 
 def test_an_empty_database_needs_no_key(db, ring_file):

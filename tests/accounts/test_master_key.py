@@ -126,10 +126,12 @@ def test_a_key_is_never_made_over_another(ring_file):
 def test_many_first_starts_make_one_key(ring_file):
     ring_file.unlink()
     found = []
-    threads = [
-        threading.Thread(target=lambda: (master_key.make(), found.append(master_key.ring())))
-        for _ in range(8)
-    ]
+
+    def start() -> None:
+        master_key.make()
+        found.append(master_key.ring())
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
