@@ -25,7 +25,7 @@ import psycopg
 import redis
 import requests
 
-from bfxdash.gate import clean_environment
+from bfxdash.gate import clean_environment as clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 SECRET_KEY = "tests-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ"
