@@ -149,8 +149,12 @@ class TickerConsumer(AsyncConsumer):
             await receive()
             await send({"type": "websocket.close"})
             return
+        self.scope, self.base_send = scope, send
         try:
-            await super().__call__(scope, receive, send)
+            while True:  # Channels would wait by a task, which an idle browser pays for in memory
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         except asyncio.CancelledError:
             if not self._aborted:
                 raise
