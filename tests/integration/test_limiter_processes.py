@@ -32,10 +32,14 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     else:
         postgres: servers.Postgres = request.getfixturevalue("postgres")
         url = postgres.make_database(f"limiter_{tmp_path.name[-40:]}")
+    migrate(url)
+    return url
+
+
+def migrate(url: str) -> None:
     command = [sys.executable, "-m", "django", "migrate", "market", "-v0", "--skip-checks"]
     environ = environment(DATABASE_URL=url)
     subprocess.run(command, check=True, env=environ, cwd=servers.ROOT, timeout=60)
-    return url
 
 
 class Workers:
@@ -60,7 +64,7 @@ class Workers:
     def lines(self) -> Iterator[list[str]]:
         """What each of them has printed, once it has ended."""
         for child in self.started:
-            child.process.wait(60)
+            child.process.wait(300)
             yield child.log.splitlines()
 
     def outcomes(self) -> Counter[str]:
@@ -178,3 +182,37 @@ def test_without_a_database_nothing_leaves(
     workers.start(1, "calls", seconds=1)
     assert set(workers.outcomes()) == {"LimiterClosed"}
     assert exchange.counters()["requests"] == {}
+
+
+@pytest.mark.full
+def test_at_the_exchanges_real_rates_the_budget_is_kept_and_used(
+    start_workers: Callable[..., Workers],
+    start_exchange: Callable[..., servers.Exchange],
+    database_url: str,
+):
+    exchange, seconds = start_exchange(), 190
+    workers = start_workers(exchange, DATABASE_URL=database_url, BFX_RATES="")
+    workers.start(8, "calls_for_all", seconds)
+    outcomes, counters = workers.outcomes(), exchange.counters()
+    print({"outcomes": dict(outcomes), "counters": counters})
+    assert counters["violations_total"] == 0
+    assert counters["most_requests_in_a_window"]["tickers"] <= 30
+    assert outcomes["ok"] >= 0.95 * 30 * seconds / 60
+
+
+@pytest.mark.full
+def test_when_the_database_stops_nothing_leaves_any_more(
+    start_workers: Callable[..., Workers], exchange: servers.Exchange
+):
+    postgres = servers.Postgres()
+    try:
+        url = postgres.make_database("stops")
+        migrate(url)
+        workers = start_workers(exchange, DATABASE_URL=url)
+        workers.start(2, "calls", seconds=4)
+        time.sleep(1)
+    finally:
+        postgres.stop()
+    sent = exchange.counters()["requests"]["ticker"]
+    assert workers.outcomes()["LimiterClosed"] > 0
+    assert exchange.counters()["requests"]["ticker"] == sent > 0
