@@ -96,6 +96,7 @@ def _ours(spec: Spec, _: Workshop, port: int, feed: int) -> Command:
     ports = ["--port", str(port), "--feed", str(feed)]
     own = {"BFX_ORIGINS": f"http://127.0.0.1:{port}", "SECRET_KEY": SECRET_KEY}
     own |= {"BFX_ENV_FILE": os.devnull, "BFX_SOCKETS_PER_ADDRESS": SOCKETS}
+    own |= {"BFX_DEFLATE": "on" if spec.load.deflate else "off"}
     return [sys.executable, "-m", "tests.bench.peers.ours", *ports], own
 
 

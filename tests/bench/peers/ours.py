@@ -35,7 +35,6 @@ async def feed() -> None:
     """Where `market.feed` stands in the product."""
     book, target, flusher = QuoteBook(), hub(), relay()
     per_tick = settings.BFX_FLUSH_MS == 0
-    flusher.start()
     began_ms = int(time.time() * 1000)
     status = FeedStatus(state="live", since=began_ms, at=began_ms, sockets=1, wanted=1)
 
