@@ -122,10 +122,10 @@ def read_rates(given: Mapping[str, Any]) -> Rates:
     """The limits, with those of `BFX_RATES` in place of the documented ones.
 
     Every key may be left out: `window` (seconds), `block` (seconds, else the window), `rates`
-    (endpoint → requests a window), `ws` (connections a window). `channels` is for the sandbox.
+    (endpoint → requests a window), `ws` (connections a window). `channels`, `ws_auth`: for the sandbox.
     Raises ValueError, naming the key.
     """
-    unknown = set(given) - {"window", "block", "rates", "ws", "channels"}
+    unknown = set(given) - {"window", "block", "rates", "ws", "ws_auth", "channels"}
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
     window = _positive(given.get("window", WINDOW), "window", float)

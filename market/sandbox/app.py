@@ -1,9 +1,7 @@
-"""The exchange on the network: one port for REST and WebSocket, the next one for its controls.
+"""The exchange on the network: one port for REST, WebSocket and the key page, the next one for its
+controls (see `control`).
 
-Everything that decides lives elsewhere; here are sockets, the clock, and the file of penalties.
-
-The control port answers JSON: `GET /counters`, `GET /replay`, `POST /faults`, `DELETE /faults`
-(see `faults`), `POST /price`.
+Everything that decides lives elsewhere; here are sockets, the clock, and the files that survive.
 """
 
 import argparse
@@ -11,89 +9,44 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
-import struct
+import sqlite3
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from aiohttp import WSMsgType, web
 
 from market.sandbox import rest
-from market.sandbox.faults import Faults, Spoiled
+from market.sandbox.connection import Connection
+from market.sandbox.control import Control
+from market.sandbox.faults import Outs
+from market.sandbox.house import House
+from market.sandbox.key_web import KeyWeb
+from market.sandbox.keys import rest_call
 from market.sandbox.replay import Recording, Replay
-from market.sandbox.rules import Rates, Rules
+from market.sandbox.replies import response, send
+from market.sandbox.rules import Rates
 from market.sandbox.state import Market
-from market.sandbox.stream import Abort, Close, Out, Session, Stall, Streams
-from market.sandbox.topics import Refused, Source
+from market.sandbox.store import Store
+from market.sandbox.stream import Session
+from market.sandbox.topics import Source
 
 HOST = "127.0.0.1"
 TICK_SECONDS = 0.02
 SAVE_SECONDS = 1.0
-MOST_WAITING = 20_000
-"""Frames a connection may leave unread before it is cut."""
-
-
-class Connection:
-    """A WebSocket and the frames on their way into it."""
-
-    def __init__(
-        self, socket_: web.WebSocketResponse, transport: asyncio.Transport, session: Session
-    ) -> None:
-        self._socket, self._transport, self._session = socket_, transport, session
-        self._waiting: deque[str | Close] = deque()
-        self._wake = asyncio.Event()
-
-    def put(self, outs: Iterable[Out]) -> None:
-        """Queue frames; a reset or a stall happens at once, whatever is still unsent."""
-        for out in outs:
-            if isinstance(out, Stall):
-                self._session.stalled = True
-                self._transport.pause_reading()
-            elif isinstance(out, Abort) or len(self._waiting) > MOST_WAITING:
-                reset(self._transport)
-                return
-            elif not self._session.silent and not self._session.stalled:
-                self._waiting.append(out)
-        self._wake.set()
-
-    async def pump(self, rules: Rules) -> None:
-        """Write until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                out = self._waiting.popleft()
-                if isinstance(out, Close):
-                    await self._socket.close(code=out.code, message=out.reason.encode())
-                else:
-                    await self._socket.send_str(out)
-                    rules.counters.frames_sent += 1
-
-
-def reset(transport: asyncio.Transport) -> None:
-    raw = transport.get_extra_info("socket")
-    if raw is not None:
-        with contextlib.suppress(OSError):
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
 
 
 class Exchange:
-    """The running exchange: a source, its rules, its connections."""
+    """The running exchange: its rooms, its connections, its files in the folder `state`."""
 
     def __init__(self, source: Source, rates: Rates, *, seed: int, state: Path | None) -> None:
-        self._source = source
-        self._rules = Rules(rates)
-        self._streams = Streams(source, self._rules, seed)
-        self._faults = Faults(self._streams)
+        self._house = House(source, rates, seed)
         self._connections: dict[Session, Connection] = {}
-        self._state = state / "limits.json" if state else None
+        self._limits = state / "limits.json" if state else None
+        self._state = state / "accounts.sqlite3" if state else None
+        self._store: Store | None = None
         self.clock: asyncio.Task[None]
         self._wall, self._monotonic = time.time(), time.monotonic()
 
@@ -102,16 +55,30 @@ class Exchange:
         return self._wall + time.monotonic() - self._monotonic
 
     def load(self) -> None:
-        """Take up the penalties of an earlier run; a file that is none stops the start."""
-        if self._state and self._state.exists():
-            self._rules.load(self._state.read_bytes())
+        """Take up what an earlier run left: penalties, keys, money, orders.
+
+        Raises ValueError or sqlite3.Error for files that are none.
+        """
+        if self._limits and self._limits.exists():
+            self._house.rules.load(self._limits.read_bytes())
+        if self._state:
+            self._store = Store(self._state)
+            self._house.load(self._store)
 
     def save(self) -> None:
-        if self._state and self._rules.changed:
-            self._state.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._state.with_suffix(".new")
-            fresh.write_bytes(self._rules.dump())
-            fresh.replace(self._state)
+        """Store the penalties; the accounts are stored with every call."""
+        self._keep()
+        if self._limits and self._house.rules.changed:
+            self._limits.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._limits.with_suffix(".new")
+            fresh.write_bytes(self._house.rules.dump())
+            fresh.replace(self._limits)
+
+    def _keep(self) -> None:
+        """Store what a call changed, before its answer leaves."""
+        rows = self._house.changes.take()
+        if rows and self._store:
+            self._store.write(rows)
 
     @contextlib.asynccontextmanager
     async def serving(self, port: int, control_port: int | None) -> AsyncIterator[tuple[int, int]]:
@@ -120,10 +87,13 @@ class Exchange:
         Raises OSError when a port is taken.
         """
         async with contextlib.AsyncExitStack() as stack:
+            if self._store:
+                stack.callback(self._store.close)
             public = await _listen(stack, self._public(), port)
             if control_port is None:
                 control_port = public + 1 if port else 0
-            control = await _listen(stack, self._control(), control_port)
+            controls = Control(self._house, self._send, self.now, self._keep)
+            control = await _listen(stack, controls.app(), control_port)
             stack.callback(self.save)
             self.clock = asyncio.create_task(self._live())
             stack.callback(self.clock.cancel)
@@ -134,152 +104,99 @@ class Exchange:
         saved = self.now()
         while True:
             now = self.now()
-            self._send(self._streams.advance(now))
+            self._advance(now)
             if now - saved >= SAVE_SECONDS:
                 saved = now
                 self.save()
             await asyncio.sleep(TICK_SECONDS)
 
-    def _send(self, outs: list[tuple[Session, list[Out]]]) -> None:
+    def _advance(self, now: float) -> None:
+        self._send(self._house.advance(now))
+
+    def _send(self, outs: Outs) -> None:
         for session, texts in outs:
             connection = self._connections.get(session)
             if connection is not None:
                 connection.put(texts)
 
-    # The exchange's own port
-
     def _public(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/ws/2", self._websocket)
+        KeyWeb(self._house, self._send, self.now, self._keep).add_routes(app)
         app.router.add_route("*", "/{path:.*}", self._rest)
         return app
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
-        name = rest.endpoint(request.path)
+        house, name, body = self._house, rest.endpoint(request.path), await request.read()
+        if wait := house.faults.wait_up(name):
+            await asyncio.sleep(wait)
         now = self.now()
-        self._send(self._streams.advance(now))
-        if not self._rules.request(_address(request), name, now):
-            return _response(rest.rate_limited())
-        reply = rest.answer(
-            request.method, request.path, request.query, self._source,
-            platform=self._streams.platform,
-        )  # fmt: skip
-        spoiled = self._faults.spoil(name, reply)
-        if spoiled.wait:
-            await asyncio.sleep(spoiled.wait)
-        return await _cut(request, spoiled) if spoiled.cut else _response(spoiled.reply)
+        self._advance(now)
+        path = request.path.removeprefix("/v2/")
+        call = rest_call(path, request.headers, body) if path.startswith("auth/") else None
+        if not house.rules.request(_address(request), name, now):
+            if call:
+                house.keys.note(call, now, "ERR_RATE_LIMIT")
+            return response(rest.rate_limited())
+        if stopped := house.faults.stop_call(name):
+            if stopped.block:
+                house.rules.block(_address(request), now)
+            if call:
+                house.keys.note(call, now, "fault")
+            return await send(request, stopped.spoiled)
+        if call:
+            reply = house.account.answer(request.method, call, body, now)
+            self._keep()
+        else:
+            reply = rest.answer(
+                request.method, request.path, request.query, house.source,
+                platform=house.streams.platform,
+            )  # fmt: skip
+        return await send(request, house.faults.spoil(name, reply))
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         socket_ = web.WebSocketResponse(compress=False, max_msg_size=1 << 20)
         if not socket_.can_prepare(request).ok:
-            return _response(rest.not_found(request.method, request.path))
-        status = self._faults.refused()
+            return response(rest.not_found(request.method, request.path))
+        status = self._house.faults.refused()
         if status is not None:
-            return _response(rest.html(status, str(status), f"<h1>Error {status}</h1>"))
-        if not self._rules.connect(_address(request), self.now()):
-            return _response(rest.rate_limited())
+            return response(rest.html(status, str(status), f"<h1>Error {status}</h1>"))
+        if not self._house.rules.connect(_address(request), self.now()):
+            return response(rest.rate_limited())
         await socket_.prepare(request)
         transport = request.transport
         if transport is None:
             return socket_
-        await self._converse(socket_, transport)
+        await self._converse(socket_, transport, _address(request))
         return socket_
 
-    async def _converse(self, socket_: web.WebSocketResponse, transport: asyncio.Transport) -> None:
-        session, greeting = self._streams.connect(self.now())
+    async def _converse(
+        self, socket_: web.WebSocketResponse, transport: asyncio.Transport, address: str
+    ) -> None:
+        streams = self._house.streams
+        session, greeting = streams.connect(self.now(), address)
         connection = Connection(socket_, transport, session)
         self._connections[session] = connection
-        pump = asyncio.create_task(connection.pump(self._rules))
+        pump = asyncio.create_task(connection.pump(self._house.rules))
         connection.put(greeting)
         try:
             async for message in socket_:
                 if message.type == WSMsgType.TEXT:
                     now = self.now()
-                    self._send(self._streams.advance(now))
-                    connection.put(self._streams.receive(session, message.data, now))
+                    self._advance(now)
+                    outs = streams.receive(session, message.data, now)
+                    self._keep()
+                    connection.put(outs)
         finally:
             pump.cancel()
-            self._streams.disconnect(session)
+            streams.disconnect(session, self.now())
             del self._connections[session]
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await pump
 
-    # The control port
-
-    def _control(self) -> web.Application:
-        app = web.Application()
-        app.router.add_get("/counters", self._counters)
-        app.router.add_get("/replay", self._replay)
-        app.router.add_post("/faults", self._fault)
-        app.router.add_delete("/faults", self._no_faults)
-        app.router.add_post("/price", self._price)
-        return app
-
-    async def _counters(self, request: web.Request) -> web.Response:
-        report = self._rules.counters.report()
-        report["connections"]["open"] = len(self._connections)
-        report["channels"]["open"] = self._streams.open_channels()
-        return _json(report)
-
-    async def _replay(self, request: web.Request) -> web.Response:
-        if not isinstance(self._source, Replay):
-            return _json({"error": "no recording is played"}, 404)
-        return _json(self._source.position())
-
-    async def _fault(self, request: web.Request) -> web.Response:
-        try:
-            arguments = await _arguments(request)
-            kind = str(arguments.pop("kind", ""))
-            self._send(self._faults.start(kind, arguments))
-        except _BAD as error:
-            return _json({"error": f"{error.args[0]}"}, 400)
-        return _json({"kind": kind})
-
-    async def _no_faults(self, request: web.Request) -> web.Response:
-        self._send(self._faults.stop())
-        return _json({})
-
-    async def _price(self, request: web.Request) -> web.Response:
-        try:
-            return _json(self._source.control("price", await _arguments(request)))
-        except _BAD as error:
-            return _json({"error": f"{error.args[0]}"}, 400)
-
-
-_BAD = (Refused, KeyError, TypeError, ValueError)
-
-
-async def _arguments(request: web.Request) -> dict[str, Any]:
-    return msgspec.json.decode(await request.read(), type=dict[str, Any])
-
 
 def _address(request: web.Request) -> str:
     return request.remote or ""
-
-
-def _json(value: Any, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json"
-    )
-
-
-def _response(reply: rest.Reply) -> web.Response:
-    return web.Response(
-        text=reply.body, status=reply.status, content_type=reply.content_type, charset="utf-8"
-    )
-
-
-async def _cut(request: web.Request, spoiled: Spoiled) -> web.StreamResponse:
-    """Promise the whole body, send half of it, and break the connection."""
-    body = spoiled.reply.body.encode()
-    response = web.StreamResponse(status=spoiled.reply.status)
-    response.content_type = spoiled.reply.content_type
-    response.content_length = len(body)
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    if request.transport is not None:
-        reset(request.transport)
-    return response
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -350,7 +267,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve; 0 after an orderly end, 1 with the reason on standard error."""
     try:
         asyncio.run(serve(options))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, sqlite3.Error) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 1
     return 0

@@ -2,7 +2,7 @@
 
 `DELETE /faults` ends every lasting fault (and cuts the connections that were silent or stalled).
 `connections` is how many connections are hit, oldest first; left out or "all", all of them.
-`times` is how often a fault strikes, `endpoint` one of `rest.ENDPOINTS`; left out, any.
+`times` is how often a fault strikes, `endpoint` one of `rest.ENDPOINTS` or `calls.CALLS`.
 
 | kind          | arguments (default)                     | effect |
 |---------------|-----------------------------------------|--------|
@@ -19,22 +19,31 @@
 | `mute`        | `times` (1)                             | next subscriptions: data, never an ack |
 | `info`        | `code` (20051), `connections`           | info event 20051, 20060 or 20061 |
 | `maintenance` | `on` (true), `rest` (false)             | platform status 0, info 20060, at its end 20061; `rest`: other endpoints answer 20060 |
-| `status`      | `status` (502), `times` (1), `endpoint` | REST: an HTML page with this status |
-| `body`        | `body` or `size`, `status` (200), `times` (1), `endpoint` | REST: this body, or so many bytes |
-| `truncate`    | `times` (1), `endpoint`                 | REST: half of the JSON, as if complete |
-| `cut`         | `times` (1), `endpoint`                 | REST: half of the body, then a TCP reset |
-| `slow`        | `seconds` (2), `times` (1), `endpoint`  | REST: the reply comes late |
+| `status`      | `status` (502)                          | REST: an HTML page with this status |
+| `body`        | `body` or `size`, `status` (200)        | REST: this body, or so many bytes |
+| `truncate`    |                                         | REST: half of the JSON, as if complete |
+| `cut`         |                                         | REST: half of the body, then a TCP reset |
+| `lost`        |                                         | REST: no reply at all, a TCP reset |
+| `slow`        | `seconds` (2)                           | REST: the reply comes late |
+| `hold`        | `seconds` (2)                           | REST: the call itself comes late, nonce and all |
+| `error`       | `code` (10114), `text` ("nonce: small") | REST: refused with this error, not carried out |
+| `rate_limit`  | `form` ("ERR_RATE_LIMIT", "11010", "message"), `status` (429), `block` (true) | REST: refused, and the address blocked |
+| `latency`     | `up` (0), `down` (0)                    | REST: every call takes up to so many seconds each way |
 | `freeze`      | `on` (true), `symbols`                  | symbols hold still (seeded market) |
+
+The REST faults also take `times` (1), `endpoint` (any; `auth/w/*` for all below), `share` (1: of the
+calls, how many are hit) and `before` (false: the call was carried out; true: it was not).
 
 `POST /price {"symbol","price"}` makes a trade at that price.
 """  # noqa: E501
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from market.sandbox import rest
+from market.sandbox.rest_faults import KINDS as REST_KINDS
+from market.sandbox.rest_faults import RestFaults, Spoiled, Stopped
 from market.sandbox.stream import (
     Abort,
     Close,
@@ -70,63 +79,19 @@ _INFO = {
 Outs = list[tuple[Session, list[Out]]]
 
 
-class Spoiled(NamedTuple):
-    """How a REST reply is to be sent: late by `wait` seconds, cut off after half when `cut`."""
-
-    reply: rest.Reply
-    wait: float = 0.0
-    cut: bool = False
-
-
-@dataclass
-class _RestFault:
-    """One line of the table that spoils REST replies, and how often it still does."""
-
-    kind: str
-    times: int
-    endpoint: str
-    status: int
-    seconds: float
-    body: str
-
-    @classmethod
-    def read(cls, kind: str, arguments: dict[str, Any]) -> "_RestFault":
-        body = arguments.get("body", "x" * int(arguments.get("size", 0)))
-        return cls(
-            kind,
-            times=int(arguments.get("times", 1)),
-            endpoint=str(arguments.get("endpoint", "")),
-            status=int(arguments.get("status", 200 if kind == "body" else 502)),
-            seconds=float(arguments.get("seconds", 2.0)),
-            body=str(body),
-        )
-
-    def spoil(self, reply: rest.Reply) -> Spoiled:
-        if self.kind == "status":
-            title = f"Error {self.status}"
-            return Spoiled(rest.html(self.status, title, f"<h1>{title}</h1>\n<p>cloudflare</p>"))
-        if self.kind == "body":
-            return Spoiled(rest.Reply(self.status, self.body))
-        if self.kind == "truncate":
-            return Spoiled(reply._replace(body=reply.body[: len(reply.body) // 2]))
-        if self.kind == "cut":
-            return Spoiled(reply, cut=True)
-        return Spoiled(reply, wait=self.seconds)
-
-
 class Faults:
     """The faults in force."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        self._rest: list[_RestFault] = []
+        self._rest = RestFaults()
         self._refuse: list[int] = []
         self._rest_maintenance = False
 
     def start(self, kind: str, arguments: dict[str, Any]) -> Outs:
         """Begin a fault; what connections are sent at once. Raises Refused for an unknown kind."""
-        if kind in ("status", "body", "truncate", "cut", "slow"):
-            self._rest.append(_RestFault.read(kind, arguments))
+        if kind in REST_KINDS or kind == "latency":
+            self._rest.start(kind, arguments)
             return []
         if kind == "freeze":
             self._streams.source.control(kind, arguments)
@@ -139,7 +104,7 @@ class Faults:
         """End every lasting fault."""
         streams = self._streams
         hurt = [s for s in streams.sessions if s.silent or s.stalled]
-        self._rest.clear()
+        self._rest.stop()
         self._refuse.clear()
         streams.silent = False
         streams.early = streams.mute = streams.wrong_checksums = 0
@@ -152,17 +117,19 @@ class Faults:
         """The status a handshake is refused with, None when it is served."""
         return self._refuse.pop() if self._refuse else None
 
+    def wait_up(self, endpoint: str) -> float:
+        """Seconds a REST call spends on its way before it arrives."""
+        return self._rest.wait_up(endpoint)
+
+    def stop_call(self, endpoint: str) -> Stopped | None:
+        """Whether a REST call is stopped at the door, and how."""
+        if self._rest_maintenance and endpoint != "platform/status":
+            return Stopped(Spoiled(rest.error(20060, "maintenance")))
+        return self._rest.stop_call(endpoint)
+
     def spoil(self, endpoint: str, reply: rest.Reply) -> Spoiled:
         """What becomes of a good reply."""
-        if self._rest_maintenance and endpoint != "platform/status":
-            reply = rest.error(20060, "maintenance")
-        for fault in self._rest:
-            if fault.endpoint in ("", endpoint):
-                fault.times -= 1
-                if fault.times <= 0:
-                    self._rest.remove(fault)
-                return fault.spoil(reply)
-        return Spoiled(reply)
+        return self._rest.spoil(endpoint, reply)
 
     def _hit(self, arguments: dict[str, Any]) -> list[Session]:
         sessions = list(self._streams.sessions)

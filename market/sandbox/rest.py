@@ -9,6 +9,7 @@ from html import escape
 from itertools import islice
 from typing import NamedTuple
 
+from market.sandbox import calls
 from market.sandbox.topics import PRECISIONS, Refused, Row, Source
 
 MOST_ROWS = 10_000
@@ -29,6 +30,8 @@ ENDPOINTS = ("platform/status", "conf", "tickers", "ticker", "trades", "candles"
 
 def endpoint(path: str) -> str:
     """The endpoint whose rate a path (`/v2/ticker/tBTCUSD`) draws on; `other` for unknown ones."""
+    if path.startswith("/v2/auth/"):
+        return calls.endpoint(path.removeprefix("/v2/")) or "other"
     parts = path.removeprefix("/v2/").split("/")
     for name in ("/".join(parts[:2]), parts[0]):
         if path.startswith("/v2/") and name in ENDPOINTS:

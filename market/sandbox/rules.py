@@ -10,10 +10,12 @@ endpoint): requests a minute per address and endpoint; a breach blocks the addre
 | `window`   | 60      | seconds a rate is counted over, for REST and for new WebSockets |
 | `block`    | =window | seconds a breach blocks the address |
 | `ws`       | 20      | new WebSockets per window and address |
+| `ws_auth`  | 5       | log-ins of WebSockets per quarter of a window and address |
 | `channels` | 25      | channels a WebSocket |
 | `rates`    | {}      | requests per window by endpoint; an endpoint not named keeps its default |
 
-Endpoint names: `platform/status conf tickers ticker trades candles book status/deriv`.
+Endpoint names: `platform/status conf tickers ticker trades candles book status/deriv`, and those of
+`calls.CALLS` (`auth/r/orders`, …); those that are in no table have the rate of `other`.
 Example: `{"window": 2, "rates": {"tickers": 3}, "ws": 5}`.
 
 A rate is broken when more than its number of requests lie in *any* window that ends now. Every
@@ -35,15 +37,18 @@ DEFAULT_RATES = {
     "candles": 30,
     "book": 240,
     "status/deriv": 90,
+    "auth/w/withdraw": 10,
     "other": 90,
 }
-"""Requests a minute. `other` is everything unknown, so that a flood of 404s is noticed too."""
+"""Requests a minute. `other` is the rate of every account call that is not named, and of everything
+unknown together, so that a flood of 404s is noticed too."""
 
 
 class _RatesText(msgspec.Struct, forbid_unknown_fields=True):
     window: float = 60
     block: float | None = None
     ws: int = 20
+    ws_auth: int = 5
     channels: int = 25
     rates: dict[str, int] = {}
 
@@ -57,6 +62,7 @@ class Rates:
     ws: int = 20
     channels: int = 25
     rates: dict[str, int] = field(default_factory=lambda: dict(DEFAULT_RATES))
+    ws_auth: int = 5
 
     @classmethod
     def read(cls, text: str) -> "Rates":
@@ -72,9 +78,10 @@ class Rates:
             raise ValueError(f"BFX_RATES: {error}") from error
         block = given.window if given.block is None else given.block
         rates = DEFAULT_RATES | given.rates
-        if given.window <= 0 or min(block, given.ws, given.channels, *rates.values()) < 0:
+        numbers = (block, given.ws, given.ws_auth, given.channels, *rates.values())
+        if given.window <= 0 or min(numbers) < 0:
             raise ValueError("BFX_RATES: a window is above 0, other numbers are not below")
-        return cls(given.window, block, given.ws, given.channels, rates)
+        return cls(given.window, block, given.ws, given.channels, rates, given.ws_auth)
 
 
 class Window:
@@ -96,7 +103,7 @@ class Counters:
     """What `GET /counters` of the control port shows."""
 
     violations: dict[str, int] = field(default_factory=dict)
-    """By kind: `rest_rate`, `rest_blocked`, `ws_rate`, `ws_blocked`, `ws_channels`."""
+    """By kind: `rest_rate rest_blocked ws_rate ws_auth_rate ws_blocked ws_channels`."""
     requests: dict[str, int] = field(default_factory=dict)
     most_requests: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
@@ -191,6 +198,20 @@ class Rules:
         counters.violate("ws_rate")
         self._limited[address] = now + self.rates.block
         return False
+
+    def login(self, address: str, now: float) -> bool:
+        """Count one log-in of a WebSocket; False when there were too many in a quarter window."""
+        count = self._window(address, "ws_auth").add(now, self.rates.window / 4)
+        self.changed = True
+        if count <= self.rates.ws_auth:
+            return True
+        self.counters.violate("ws_auth_rate")
+        return False
+
+    def block(self, address: str, now: float) -> None:
+        """Block an address as if it had broken a rate."""
+        self._blocked[address] = now + self.rates.block
+        self.changed = True
 
     def subscribe(self, open_channels: int) -> bool:
         """Whether a connection with so many channels may open one more."""

@@ -8,7 +8,7 @@ recording differs from the documentation, the recording holds.
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -59,6 +59,7 @@ class Session:
 
     opened: float
     next_channel: int
+    address: str = ""
     flags: int = 0
     sequence: int = 0
     channels: dict[int, Topic] = field(default_factory=dict)
@@ -109,7 +110,7 @@ class Session:
 
     def tick(self, now: float) -> list[Out]:
         """Heartbeats that are due, or the end of a connection that never asked for anything."""
-        if not self.channels:
+        if not self.beats:
             self.due = self.idle_since + IDLE_SECONDS
             return [Abort()] if now >= self.due else []
         frames: list[Out] = []
@@ -121,6 +122,16 @@ class Session:
         return frames
 
 
+class AccountSide(Protocol):
+    """What a connection may say beside the public channels: log-ins and account inputs."""
+
+    def handle(self, session: Session, message: Any, now: float) -> list[Out] | None:
+        """The answer to an event or input (an array), None when it is nothing of the account's."""
+
+    def leave(self, session: Session, now: float) -> None:
+        """The connection is gone."""
+
+
 class Streams:
     """Every connection of the exchange, and who listens to what.
 
@@ -129,8 +140,11 @@ class Streams:
     (`early`) or instead of (`mute`) the acknowledgement, so many wrong checksums.
     """
 
-    def __init__(self, source: Source, rules: Rules, seed: int) -> None:
+    def __init__(
+        self, source: Source, rules: Rules, seed: int, account: AccountSide | None = None
+    ) -> None:
         self.source = source
+        self._account = account
         self.platform = 1
         self.silent = False
         self.early = 0
@@ -142,15 +156,17 @@ class Streams:
         self._server = str(UUID(int=self._random.getrandbits(128), version=4))
         self._listeners: dict[Topic, dict[Session, None]] = {}
 
-    def connect(self, now: float) -> tuple[Session, list[Out]]:
+    def connect(self, now: float, address: str = "") -> tuple[Session, list[Out]]:
         """A handshake was accepted: the session and its first words."""
-        session = Session(now, self._random.randrange(100, 900_000), silent=self.silent)
+        session = Session(now, self._random.randrange(100, 900_000), address, silent=self.silent)
         self.sessions[session] = None
         status = {"status": self.platform}
         return session, [event_text("info", version=2, serverId=self._server, platform=status)]
 
-    def disconnect(self, session: Session) -> None:
+    def disconnect(self, session: Session, now: float = 0.0) -> None:
         self.sessions.pop(session, None)
+        if self._account:
+            self._account.leave(session, now)
         for topic in session.channels.values():
             self._leave(session, topic)
         session.channels.clear()
@@ -159,11 +175,14 @@ class Streams:
         return sum(len(session.channels) for session in self.sessions)
 
     def receive(self, session: Session, text: str, now: float) -> list[Out]:
-        """A client's message; what is no JSON object gets no answer."""
+        """A client's message; what is neither JSON object nor account input gets no answer."""
         try:
             message = msgspec.json.decode(text)
         except msgspec.MsgspecError:
             return []
+        answer = self._account.handle(session, message, now) if self._account else None
+        if answer is not None:
+            return answer
         if not isinstance(message, dict):
             return []
         event = message.get("event")

@@ -5,6 +5,7 @@ import pytest
 
 from market.sandbox import rest
 from market.sandbox.faults import MALFORMED, Faults
+from market.sandbox.rest_faults import Spoiled, Stopped
 from market.sandbox.rules import Rates, Rules
 from market.sandbox.state import Market
 from market.sandbox.stream import SEQ_ALL, Abort, Close, Session, Stall, Streams
@@ -122,12 +123,12 @@ def test_maintenance_shows_everywhere_and_its_end_too(streams: Streams, faults: 
 
     assert json.loads(str(begin))["code"] == 20060
     assert '"platform":{"status":0}' in str(streams.connect(START)[1][0])
-    assert faults.spoil("tickers", GOOD).reply == rest.error(20060, "maintenance")
-    assert faults.spoil("platform/status", GOOD).reply == GOOD
+    assert faults.stop_call("tickers") == Stopped(Spoiled(rest.error(20060, "maintenance")))
+    assert faults.stop_call("platform/status") is None
 
     end = faults.start("maintenance", {"on": False})
     assert json.loads(str(end[0][1][0]))["code"] == 20061
-    assert faults.spoil("tickers", GOOD).reply == GOOD
+    assert faults.stop_call("tickers") is None
 
 
 def test_the_end_of_faults_ends_maintenance(streams: Streams, faults: Faults) -> None:
@@ -135,34 +136,6 @@ def test_the_end_of_faults_ends_maintenance(streams: Streams, faults: Faults) ->
     faults.stop()
 
     assert streams.platform == 1
-
-
-def test_a_rest_fault_strikes_its_endpoint_as_often_as_asked(faults: Faults) -> None:
-    faults.start("status", {"times": 2, "endpoint": "tickers"})
-
-    assert faults.spoil("conf", GOOD).reply == GOOD
-    spoiled = [faults.spoil("tickers", GOOD).reply for _ in range(3)]
-    assert [reply.status for reply in spoiled] == [502, 502, 200]
-    assert spoiled[0].content_type == "text/html"
-
-
-@pytest.mark.parametrize(
-    ("kind", "arguments", "expected"),
-    [
-        ("truncate", {}, (GOOD._replace(body=GOOD.body[:8]), 0.0, False)),
-        ("cut", {}, (GOOD, 0.0, True)),
-        ("slow", {"seconds": 1.5}, (GOOD, 1.5, False)),
-        ("body", {"body": ""}, (rest.Reply(200, ""), 0.0, False)),
-        ("body", {"size": 3, "status": 418}, (rest.Reply(418, "xxx"), 0.0, False)),
-    ],
-)
-def test_a_reply_can_be_spoiled(
-    faults: Faults, kind: str, arguments: dict[str, Any], expected: tuple[object, ...]
-) -> None:
-    faults.start(kind, arguments)
-
-    assert tuple(faults.spoil("tickers", GOOD)) == expected
-    assert faults.spoil("tickers", GOOD).reply == GOOD
 
 
 def test_faults_end_together(streams: Streams, faults: Faults) -> None:
