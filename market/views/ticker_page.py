@@ -2,9 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from market import display
 from market.bitfinex.messages import Number
@@ -92,21 +91,34 @@ def heads(wish: Wish) -> list[Head]:
 
 
 class Cell(NamedTuple):
-    """`value` is the exact number for programs, `text` what people read."""
+    """`value` is the exact number for programs, `text` what people read; `size` is "long" where
+    the text needs the smaller type.
+    """
 
     field: str
     value: str
     text: str
-    note: str = ""
-
-    @property
-    def long(self) -> bool:
-        return len(self.text) + len(self.note) > LONG
+    note: str
+    size: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    listing: Listing
+def cell(field: str, number: Number | None, text: str, note: str = "") -> Cell:
+    size = "long" if len(text) + len(note) > LONG else ""
+    return Cell(field, display.value(number), text, note, size)
+
+
+class Row(TypedDict):
+    """One row; a dict, since templates look into nothing else as fast. Names as in `Listing`."""
+
+    symbol: str
+    base: str
+    quote: str
+    base_code: str
+    quote_code: str
+    name: str
+    label: str
+    paper: bool
+    funding: bool
     cells: list[Cell]
     direction: str
     source: str
@@ -120,9 +132,6 @@ class Row:
 
 class TickerPage:
     """The whole page. `curl_url` makes the address of a symbol's REST call page."""
-
-    blank_pair: list[Row]
-    blank_funding: list[Row]
 
     def __init__(
         self,
@@ -140,14 +149,14 @@ class TickerPage:
         self.notice = display.notice(status, now_ms)
         self._curl_url = curl_url
         self._rates = usd_rates(quotes)
-        rows = sorted(map(self._row, quotes), key=lambda row: row.sort_key)
-        self.pairs = [row for row in rows if not row.listing.funding]
-        self.funding = [row for row in rows if row.listing.funding]
+        rows = sorted(map(self._row, quotes), key=lambda row: row["sort_key"])
+        self.pairs = [row for row in rows if not row["funding"]]
+        self.funding = [row for row in rows if row["funding"]]
         self.total = len(rows)
-        self.shown = sum(not row.hidden for row in rows)
-        self.pairs_shown = any(not row.hidden for row in self.pairs)
-        self.funding_shown = any(not row.hidden for row in self.funding)
-        self.shows = show_choices(row.listing for row in self.pairs)
+        self.shown = sum(not row["hidden"] for row in rows)
+        self.pairs_shown = any(not row["hidden"] for row in self.pairs)
+        self.funding_shown = any(not row["hidden"] for row in self.funding)
+        self.shows = show_choices(self.pairs)
         self.blank_pair = [self._row(BLANK_PAIR)]
         self.blank_funding = [self._row(BLANK_FUNDING)]
 
@@ -155,18 +164,26 @@ class TickerPage:
         item = listing(quote.symbol)
         turnover_usd = turnover(quote, self._rates)
         age = max(0, (self.now_ms - quote.seen) // 1000)
-        return Row(
-            listing=item,
-            cells=cells(quote, turnover_usd),
-            direction=display.direction(quote.change or quote.change_percent),
-            source=SOURCE_WORDS[Source(quote.source)],
-            seen_iso=datetime.fromtimestamp(quote.seen // 1000, UTC).strftime("%FT%TZ"),
-            age=age,
-            age_text=display.age(age),
-            curl_url=self._curl_url(quote.symbol),
-            hidden=not self.wish.admits(item),
-            sort_key=self._sort_key(item, quote, turnover_usd),
-        )
+        return {
+            "symbol": item.symbol,
+            "base": item.base,
+            "quote": item.quote,
+            "base_code": item.base_code,
+            "quote_code": item.quote_code,
+            "name": item.name,
+            "label": item.label,
+            "paper": item.paper,
+            "funding": item.funding,
+            "cells": cells(quote, turnover_usd),
+            "direction": display.direction(quote.change or quote.change_percent),
+            "source": SOURCE_WORDS[Source(quote.source)],
+            "seen_iso": datetime.fromtimestamp(quote.seen // 1000, UTC).strftime("%FT%TZ"),
+            "age": age,
+            "age_text": display.age(age),
+            "curl_url": self._curl_url(quote.symbol),
+            "hidden": not self.wish.admits(item),
+            "sort_key": self._sort_key(item, quote, turnover_usd),
+        }
 
     def _sort_key(self, item: Listing, quote: Quote, turnover_usd: float | None) -> tuple[Any, ...]:
         """Paper markets last, then rows without the number, then the wish, then the name."""
@@ -188,51 +205,32 @@ def sort_number(quote: Quote, turnover_usd: float | None, column: str) -> Number
 
 
 def cells(quote: Quote, turnover_usd: float | None) -> list[Cell]:
-    if isinstance(quote, FundingQuote):
-        return funding_cells(quote, turnover_usd)
-    return [
-        Cell("last", display.value(quote.last), display.price(quote.last)),
-        *change_cells(quote, display.signed(quote.change)),
-        Cell("bid", display.value(quote.bid), display.price(quote.bid)),
-        Cell("ask", display.value(quote.ask), display.price(quote.ask)),
-        Cell("high", display.value(quote.high), display.price(quote.high)),
-        Cell("low", display.value(quote.low), display.price(quote.low)),
-        *volume_cells(quote, turnover_usd),
-    ]
-
-
-def funding_cells(quote: FundingQuote, turnover_usd: float | None) -> list[Cell]:
-    bid_days = f"{quote.bid_period}d" if quote.bid_period else ""
-    ask_days = f"{quote.ask_period}d" if quote.ask_period else ""
-    return [
-        Cell("last", display.value(quote.last), display.rate(quote.last)),
-        Cell("frr", display.value(quote.frr), display.rate(quote.frr)),
-        *change_cells(quote, display.signed_rate(quote.change)),
-        Cell("bid", display.value(quote.bid), display.rate(quote.bid), bid_days),
-        Cell("ask", display.value(quote.ask), display.rate(quote.ask), ask_days),
-        Cell("high", display.value(quote.high), display.rate(quote.high)),
-        Cell("low", display.value(quote.low), display.rate(quote.low)),
-        *volume_cells(quote, turnover_usd),
-    ]
-
-
-def change_cells(quote: Quote, change_text: str) -> tuple[Cell, Cell]:
     """The percent cell's value is the exchange's fraction, as received: 0.0123 shows as +1.23%."""
-    fraction = quote.change_percent
-    return (
-        Cell("change-percent", display.value(fraction), display.percent(fraction)),
-        Cell("change", display.value(quote.change), change_text),
-    )
+    funding = isinstance(quote, FundingQuote)
+    money = display.rate if funding else display.price
+    change = display.signed_rate if funding else display.signed
+    percent = display.percent(quote.change_percent)
+    return [
+        cell("last", quote.last, money(quote.last)),
+        *([cell("frr", quote.frr, money(quote.frr))] if isinstance(quote, FundingQuote) else []),
+        cell("change-percent", quote.change_percent, percent),
+        cell("change", quote.change, change(quote.change)),
+        cell("bid", quote.bid, money(quote.bid), period(quote, "bid_period")),
+        cell("ask", quote.ask, money(quote.ask), period(quote, "ask_period")),
+        cell("high", quote.high, money(quote.high)),
+        cell("low", quote.low, money(quote.low)),
+        cell("volume", quote.volume, display.amount(quote.volume)),
+        cell("turnover", turnover_usd, display.compact(turnover_usd)),
+    ]
 
 
-def volume_cells(quote: Quote, turnover_usd: float | None) -> tuple[Cell, Cell]:
-    return (
-        Cell("volume", display.value(quote.volume), display.amount(quote.volume)),
-        Cell("turnover", display.value(turnover_usd), display.compact(turnover_usd)),
-    )
+def period(quote: Quote, side: str) -> str:
+    """For how long a funding bid or ask is."""
+    days = getattr(quote, side, None)
+    return f"{days}d" if days else ""
 
 
-def show_choices(pairs: Iterable[Listing]) -> list[tuple[str, str]]:
+def show_choices(pairs: Iterable[Row]) -> list[tuple[str, str]]:
     """Quote currencies to filter by, the commonest first, paper ones left out."""
-    counted = Counter((item.quote_code, item.quote) for item in pairs if not item.paper)
+    counted = Counter((row["quote_code"], row["quote"]) for row in pairs if not row["paper"])
     return [choice for choice, _ in counted.most_common()]
