@@ -122,8 +122,8 @@ def read_rates(given: Mapping[str, Any]) -> Rates:
     """The limits, with those of `BFX_RATES` in place of the documented ones.
 
     Every key may be left out: `window` (seconds), `block` (seconds, else the window), `rates`
-    (endpoint → requests a window), `ws` (connections a window). `channels`, `ws_auth`: for the sandbox.
-    Raises ValueError, naming the key.
+    (endpoint → requests a window), `ws` (connections a window). `channels` and `ws_auth` are for
+    the sandbox. Raises ValueError, naming the key.
     """
     unknown = set(given) - {"window", "block", "rates", "ws", "ws_auth", "channels"}
     if unknown:
