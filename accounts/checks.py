@@ -19,7 +19,7 @@ def check_master_key(**kwargs: Any) -> list[CheckMessage]:
     try:
         master_key.ring()
     except MasterKeyError as error:
-        hint = "See `manage.py rotate_keys --help` for how a master key is made."
+        hint = "A file of mode 600, in it one line: v1: and the base64 of 32 random bytes."
         return [Error(f"Master key: {error}", hint=hint, id="accounts.E001")]
     if settings.BFX_MASTER_KEY:
         problem = "BFX_MASTER_KEY: other processes of this user can read a variable"
