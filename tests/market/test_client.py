@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from django.db import connection, transaction
 from prometheus_client import REGISTRY
 
 from market import client
@@ -289,6 +290,30 @@ def test_a_used_up_budget_sends_nothing(server: Server):
     with server.running() as address, pytest.raises(NoSlot) as caught:
         client_for(address, FullLimiter()).call(rest.tickers("ALL"))
     assert caught.value.retry_after == 12.5
+    assert server.asked == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_database_connection_is_held_while_a_request_is_on_its_way(server: Server):
+    held: list[bool] = []
+
+    class WatchedRequest(rest.Request[bool]):
+        def url(self, hosts: rest.Hosts) -> str:
+            held.append(connection.connection is not None)  # asked just before sending
+            return super().url(hosts)
+
+    status = rest.platform_status()
+    watched = WatchedRequest(status.path, status.scope, status.read)
+    with server.running() as address:
+        limiter = Limiter("test", read_rates({}))
+        assert client_for(address, limiter).call(watched) is True
+    assert held == [False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_in_a_transaction_is_refused_and_sends_nothing(server: Server):
+    with server.running() as address, transaction.atomic(), pytest.raises(RuntimeError):
+        client_for(address, Limiter("test", read_rates({}))).call(rest.platform_status())
     assert server.asked == []
 
 
