@@ -19,6 +19,7 @@ from market.feed.table import Table
 
 log = structlog.get_logger(__name__)
 
+URGENT = 3
 LEDGER_PAUSE = 2.0
 LONGEST_NAP = 10.0  # then the ledger is asked again: another process may have died
 
@@ -196,13 +197,14 @@ class Fleet:
     async def _pay(self, slot: Slot, probing: bool) -> bool:
         """True when this slot may connect now, false when the exchange turned out of reach
         meanwhile. First connects stand in one line, in the order of the plan; reconnects in
-        another, since a part of the budget is theirs.
+        another, since a part of the budget is theirs. The first few share that part: after a
+        restart they carry what is watched, while the rest has to wait.
         """
         first = not slot.opened
         async with self._lanes[first]:
             await self._space_out()
             while probing or not self._out_of_reach:
-                wait = await self._ask_ledger(first)
+                wait = await self._ask_ledger(first and self._count_open() >= URGENT)
                 if not wait:
                     return True
                 self._limited = True

@@ -84,11 +84,13 @@ class TestConnecting:
     async def test_every_attempt_is_paid_for(
         self, exchange: FakeExchange, around: Outside, ledger: FakeLedger
     ) -> None:
-        async with fleet(around, tickers(60)) as running:
-            await until(running.is_live(60))
+        around = replace(around, timing=replace(QUICK, step=0.05))
+        async with fleet(around, tickers(125)) as running:
+            await until(running.is_live(125))
             exchange.sockets[0].transport.abort()
-            await until(lambda: exchange.opened == 4)
-            assert ledger.paid == [True, True, True, False]
+            await until(lambda: exchange.opened == 6)
+            kept_for_reconnects = [not first for first in ledger.paid]
+            assert kept_for_reconnects == [True, True, True, False, False, True]
             assert around.counters.connections_lost == 1
 
     async def test_first_connects_are_spread_and_in_the_order_of_the_plan(
