@@ -35,9 +35,11 @@ class SandboxChild:
             text=True,
             start_new_session=True,
         )
+        self.pid = self._process.pid
         self.address = ""
         self._settled = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_ready(self) -> None:
         """Returns when it answers."""
@@ -50,13 +52,14 @@ class SandboxChild:
         await asyncio.to_thread(self._process.wait)
         raise SandboxDied(f"the sandbox exchange ended by itself ({self._ending()})")
 
-    def stop(self) -> None:
+    def stop(self, patience: float = GOODBYE_SECONDS) -> None:
         self._process.terminate()
         try:
-            self._process.wait(GOODBYE_SECONDS)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+        self._reader.join()
+        self._process.communicate()  # waits, and closes the pipes
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101  a pipe, see above
@@ -67,5 +70,7 @@ class SandboxChild:
         self._settled.set()
 
     def _ending(self) -> str:
-        status = self._process.poll()
-        return "no answer" if status is None else f"exit status {status}"
+        try:  # its output ends a moment before it does
+            return f"exit status {self._process.wait(1)}"
+        except subprocess.TimeoutExpired:
+            return "no answer"

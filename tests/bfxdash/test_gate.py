@@ -1,0 +1,92 @@
+"""The gate runs every step, counts tests, and fails when anything failed."""
+
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from bfxdash import gate
+from bfxdash.gate import Step, clean_environment, is_setting, summarise
+
+PASSES = [sys.executable, "-c", "print('fine')"]
+FAILS = [sys.executable, "-c", "import sys; sys.exit('broken')"]
+REPORT = '<testsuites><testsuite tests="9" failures="2" errors="1" skipped="1"/></testsuites>'
+
+
+def ran(name: str, command: list[str]) -> Step:
+    step = Step(name, command)
+    step.run(show=False)
+    return step
+
+
+def test_step_that_passes_says_nothing(capsys):
+    assert ran("fine", PASSES).passed
+    assert capsys.readouterr().out == ""
+
+
+def test_step_that_fails_shows_its_output(capsys):
+    assert not ran("wrong", FAILS).passed
+    assert capsys.readouterr().out == "\n--- wrong ---\nbroken\n\n"
+
+
+def test_summary_names_what_failed_and_fails(capsys):
+    assert summarise([ran("fine", PASSES), ran("wrong", FAILS)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "failed: wrong" in lines
+    assert lines[-1] == "0 passed, 0 failed, 0 skipped"
+
+
+def test_summary_of_what_passed_passes(capsys):
+    assert summarise([ran("fine", PASSES)]) == 0
+    assert "every check is ok" in capsys.readouterr().out
+
+
+def test_tests_are_counted_from_the_report(tmp_path):
+    (tmp_path / "report.xml").write_text(REPORT)
+    step = Step("tests", PASSES, report=tmp_path / "report.xml")
+    assert step.counts() == {"passed": 5, "failed": 3, "skipped": 1}
+
+
+def test_run_that_wrote_no_report_counts_as_a_failure(tmp_path):
+    assert Step("tests", PASSES, report=tmp_path / "none.xml").counts() == {"failed": 1}
+
+
+@pytest.mark.parametrize("name", ["BFX_EXCHANGE", "SECRET_KEY_FILE", "DATABASE_URL", "DEBUG"])
+def test_settings_of_a_developer_do_not_reach_a_step(monkeypatch, name):
+    monkeypatch.setenv(name, "mine")
+    assert is_setting(name)
+    assert name not in clean_environment()
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "BFX_RECORDINGS", "BFX_BROWSER"])
+def test_what_the_tests_themselves_need_stays(name):
+    assert not is_setting(name)
+
+
+def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
+    steps = {step.name: step for step in gate.testing_steps(full=False)}
+    for profile in ("embedded", "scaled"):
+        assert steps[f"tests, {profile}"].environ["BFX_TEST_PROFILE"] == profile
+        assert "browser and not full" in steps[f"browser, {profile}"].command
+    assert "full sizes" not in steps
+
+
+def test_full_sizes_come_on_top():
+    steps = {step.name: step for step in gate.testing_steps(full=True)}
+    assert "--full" in steps["full sizes"].command
+
+
+def test_reports_are_files_that_pytest_can_write():
+    reports = [step.report for step in gate.testing_steps(full=True) if step.report]
+    assert len(set(reports)) == len(reports) == 5
+    assert ElementTree.fromstring(REPORT).tag == "testsuites"
+
+
+def test_core_modules_exist():
+    for pattern in gate.CORE:
+        assert list(gate.ROOT.glob(pattern)), pattern
+
+
+def test_production_settings_are_checked_as_a_whole(tmp_path):
+    steps = {step.name: step for step in gate.reading_steps(tmp_path)}
+    assert gate.PRODUCTION.items() <= steps["production settings"].environ.items()
