@@ -114,6 +114,7 @@ BFX_RATES: dict[str, Any] = read("BFX_RATES", json_object, {})
 
 # --- Live data ------------------------------------------------------------------------------------
 BFX_FLUSH_MS = read("BFX_FLUSH_MS", whole_number(0, 1000), 100)
+BFX_DEFLATE = read("BFX_DEFLATE", boolean, False)
 BFX_FEED_RANGES = read("BFX_FEED_RANGES", whole_number(1, 64), 1)
 BFX_SOCKETS_PER_ADDRESS = read("BFX_SOCKETS_PER_ADDRESS", whole_number(1, 1_000_000), 50)
 BFX_TRUSTED_PROXIES = read("BFX_TRUSTED_PROXIES", whole_number(0, 8), 0)

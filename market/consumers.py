@@ -22,7 +22,7 @@ from msgspec import UNSET, Meta, UnsetType
 from market.frames import text_frame
 from market.hub import Hub, Reader, hub
 from market.relay import Relay, relay
-from market.transport import BrowserSink, sink_for
+from market.transport import BrowserSink, agree_to_deflate, sink_for
 
 MAX_BYTES = 16 * 1024  # of one message from a browser
 MAX_MESSAGES = 60  # of one browser in a minute
@@ -175,6 +175,8 @@ class TickerConsumer(AsyncConsumer):
             raise StopConsumer
 
     async def _connect(self) -> None:
+        if settings.BFX_DEFLATE:
+            agree_to_deflate(self.scope, self.base_send)
         await self.send({"type": "websocket.accept"})
         application = cast("asyncio.Task[Any]", asyncio.current_task())
         sink = sink_for(self.scope, self.base_send, partial(self._abort, application))

@@ -19,23 +19,28 @@ import structlog
 from django.conf import settings
 
 from market.bitfinex.symbols import is_symbol
-from market.frames import text_frame
+from market.frames import DEFLATED, PLAIN, Encoding
 from market.quotes import FUNDING_FIELDS, FeedStatus, Quote, decode
 
 BEAT_SECONDS = 10.0  # a browser hears from us at least this often
 SILENCE_SECONDS = 15.0  # the feed sends a batch at least every 5 s
 BEHIND_SECONDS = 30.0  # a reader behind for longer is dropped
+CROWD = 64  # subscriptions; with more, only shared frames are compressed
+SHARED = 4  # readers with one subscription
 SLICE = 250  # readers served before others in the loop get their turn
 
 log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
-_HEAD = f'"fields":{_encode(FUNDING_FIELDS).decode()},'
+_FIELDS = f'"fields":{_encode(FUNDING_FIELDS).decode()},'
 
 
 class Sink(Protocol):
-    """Where the frames of one browser go. `busy` while bytes handed over earlier still wait."""
+    """Where the frames of one browser go. `busy` while bytes handed over earlier still wait,
+    `deflates` if the browser agreed to compressed frames.
+    """
 
     busy: bool
+    deflates: bool
 
     def send(self, frame: bytes) -> None:
         """Take one whole frame; the sink keeps what cannot leave at once and turns busy."""
@@ -59,14 +64,15 @@ class Reader:
 
 
 class Group:
-    """All readers with the same subscription (`symbols` None: every symbol)."""
+    """All readers with the same subscription (`symbols` None: every symbol) and encoding."""
 
-    __slots__ = ("readers", "symbols", "table", "table_seq")
+    __slots__ = ("encoding", "readers", "symbols", "table", "table_seq")
 
-    def __init__(self, symbols: frozenset[str] | None) -> None:
+    def __init__(self, symbols: frozenset[str] | None, encoding: Encoding) -> None:
         self.symbols = symbols
+        self.encoding = encoding
         self.readers: set[Reader] = set()
-        self.table = ""  # the joined rows of the last snapshot
+        self.table = b""  # the rows and the end of the last snapshot, packed
         self.table_seq = -1
 
 
@@ -82,7 +88,7 @@ class Hub:
         self._rows: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self._dirty: set[str] = set()
-        self._groups: dict[frozenset[str] | None, Group] = {}
+        self._groups: dict[tuple[frozenset[str] | None, Encoding], Group] = {}
         self._behind: set[Reader] = set()
         self._watchers: Counter[str] = Counter()
         self._status = FeedStatus(
@@ -151,11 +157,13 @@ class Hub:
 
     def _spread(self, seq: int, dirty: set[str], head: str, now: float) -> Iterator[None]:
         served = 0
+        crowd = len(self._groups) > CROWD
         for group in tuple(self._groups.values()):
             symbols = dirty if group.symbols is None else dirty & group.symbols
             if not symbols and not head:
                 continue
-            frame = self._frame(seq, head, symbols)
+            encoding = PLAIN if crowd and len(group.readers) < SHARED else group.encoding
+            frame = self._frame(encoding, seq, head, symbols)
             for reader in tuple(group.readers):
                 if reader.group is not group or reader.seq >= seq:
                     continue  # left, or has had a newer frame, while others were served
@@ -216,7 +224,8 @@ class Hub:
         wanted = self._wanted(group)
         symbols = [symbol for symbol in wanted if self._versions.get(symbol, 0) > seen]
         if symbols or self._status_seq > seen:
-            reader.sink.send(self._frame(self.seq, self._news(now), symbols))
+            frame = self._frame(group.encoding, self.seq, self._news(now), symbols)
+            reader.sink.send(frame)
 
     def watch(self, reader: Reader, symbols: frozenset[str]) -> None:
         """The rows that this browser has on the screen."""
@@ -286,9 +295,10 @@ class Hub:
 
     def _move(self, reader: Reader, symbols: frozenset[str] | None) -> Group:
         self._unlink(reader)
-        group = self._groups.get(symbols)
+        key = symbols, DEFLATED if reader.sink.deflates else PLAIN
+        group = self._groups.get(key)
         if group is None:
-            group = self._groups[symbols] = Group(symbols)
+            group = self._groups[key] = Group(*key)
         group.readers.add(reader)
         reader.group = group
         return group
@@ -299,7 +309,7 @@ class Hub:
             return
         group.readers.discard(reader)
         if not group.readers:
-            del self._groups[group.symbols]
+            del self._groups[group.symbols, group.encoding]
 
     def _drop(self, reader: Reader) -> None:
         self.dropped += 1
@@ -312,14 +322,15 @@ class Hub:
             self._behind.add(reader)
 
     def _snapshot(self, reader: Reader, group: Group, now: float) -> None:
+        pack, frame = group.encoding
         if group.table_seq != self.seq:
             wanted = sorted(self._wanted(group))
-            group.table = ",".join([self._rows[each] for each in wanted if each in self._rows])
-            group.table_seq = self.seq
+            rows = ",".join([self._rows[each] for each in wanted if each in self._rows])
+            group.table, group.table_seq = pack(f"{rows}]}}".encode()), self.seq
         reader.seq = self.seq
         reader.needs_snapshot = False
-        head = f'"snapshot":true,{_HEAD}{self._news(now)}'
-        reader.sink.send(self._framed(self.seq, head, group.table))
+        head = f'{{"seq":{self.seq},"snapshot":true,{_FIELDS}{self._news(now)}"rows":['
+        reader.sink.send(frame(pack(head.encode()) + group.table))
 
     def _wanted(self, group: Group) -> Iterable[str]:
         return self._rows if group.symbols is None else group.symbols
@@ -328,11 +339,9 @@ class Hub:
         wall_ms = int((now + self._offset) * 1000)
         return f'"now":{wall_ms},"feed":{_encode(self._status).decode()},'
 
-    def _frame(self, seq: int, head: str, symbols: Iterable[str]) -> bytes:
-        return self._framed(seq, head, ",".join([self._rows[each] for each in symbols]))
-
-    def _framed(self, seq: int, head: str, rows: str) -> bytes:
-        return text_frame(f'{{"seq":{seq},{head}"rows":[{rows}]}}'.encode())
+    def _frame(self, encoding: Encoding, seq: int, head: str, symbols: Iterable[str]) -> bytes:
+        rows = ",".join([self._rows[each] for each in symbols])
+        return encoding.frame(encoding.pack(f'{{"seq":{seq},{head}"rows":[{rows}]}}'.encode()))
 
 
 @cache

@@ -6,13 +6,14 @@ limit for a browser that does not read (django/daphne issue 170).
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 import structlog
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.tcp import Connection
 
 from market.frames import text_of
@@ -26,6 +27,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 UNSENT_BYTES = 16 * 1024
 TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 CLOSE_SECONDS = 1.0
+BROWSER_WINDOW_BITS = 10  # of what a browser compresses: it sends little
 
 _OPEN = WebSocketServerProtocol.STATE_OPEN
 
@@ -34,6 +36,7 @@ class BrowserSink(Protocol):
     """A `market.hub.Sink` that also says when it has drained, and can be closed politely."""
 
     busy: bool
+    deflates: bool
     on_drain: Callable[[], None]
 
     def send(self, frame: bytes) -> None: ...
@@ -54,6 +57,7 @@ class TwistedSink:
 
     def __init__(self, protocol: Any) -> None:
         self.busy = False
+        self.deflates = bool(protocol.websocket_extensions_in_use)
         self.on_drain: Callable[[], None] = _nobody
         self._protocol = protocol
         self._transport = protocol.transport
@@ -146,6 +150,8 @@ class PortableSink:
     while the sink is busy, and replies are limited with the messages they answer.
     """
 
+    deflates = False  # compression is that server's own business
+
     def __init__(self, send: Send, on_abort: Callable[[], None]) -> None:
         self.busy = False
         self.on_drain: Callable[[], None] = _nobody
@@ -204,6 +210,33 @@ def sink_for(scope: dict[str, Any], send: Send, on_abort: Callable[[], None]) ->
     # TLS wraps the connection in a transport of another class.
     plain_tcp = isinstance(protocol.transport, Connection) and not protocol.transport.TLS
     return DirectSink(protocol) if plain_tcp else TwistedSink(protocol)
+
+
+def agree_to_deflate(scope: dict[str, Any], send: Send) -> None:
+    """Take this browser's offer of compression, if it makes one. Call it before the accept.
+
+    For public data only: next to a secret the length of a compressed message tells of it.
+    """
+    protocol = daphne_protocol(scope, send)
+    if protocol is not None:
+        protocol.perMessageCompressionAccept = accept_deflate
+
+
+def accept_deflate(offers: Sequence[Any]) -> PerMessageDeflateOfferAccept | None:
+    """The first offer that a frame made for all can satisfy: one that limits our window cannot.
+
+    Neither side remembers earlier messages, so idle browsers cost no compression state.
+    """
+    for offer in offers:
+        if isinstance(offer, PerMessageDeflateOffer) and not offer.request_max_window_bits:
+            offer.request_no_context_takeover = True  # said in the answer even if not asked
+            return PerMessageDeflateOfferAccept(  # type: ignore[no-untyped-call]
+                offer,
+                request_no_context_takeover=True,
+                request_max_window_bits=BROWSER_WINDOW_BITS if offer.accept_max_window_bits else 0,
+                no_context_takeover=True,
+            )
+    return None
 
 
 def daphne_protocol(scope: dict[str, Any], send: Send) -> Any:

@@ -55,7 +55,7 @@ class Browser:
         self.close_code: int | None = None
         self.pings = 0
         self.bytes = 0
-        self._parser = FrameParser()
+        self._parser = FrameParser(deflate="Sec_WebSocket_Extensions" in headers)
         self.socket = socket.socket()
         if buffer:  # before the connection: its window follows from it
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -202,6 +202,12 @@ class Ticking:
         pipe.write(json.dumps(command).encode() + b"\n")
         pipe.flush()
 
+    def list_symbols(self, **prices: float) -> None:
+        """The whole table; returns when the hub has it."""
+        self.order(prices=prices, full=True)
+        while self.report()["prices"] != prices:
+            pass
+
     def prices(self, **prices: float) -> None:
         self.order(prices=prices)
 
@@ -258,6 +264,6 @@ def ticking(tmp_path_factory):
     server = Ticking(
         tmp_path_factory.mktemp("ticking"), BFX_SOCKETS_PER_ADDRESS="1000", BFX_FLUSH_MS="20"
     )
-    server.order(prices={"tA": 1, "tB": 2, "tC": 3}, full=True)
+    server.list_symbols(tA=1, tB=2, tC=3)
     yield server
     assert server.stop() == 0

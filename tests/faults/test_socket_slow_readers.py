@@ -9,7 +9,7 @@ STALLED, READING = 20, 4
 
 def test_stalled_readers_cost_no_memory_and_no_time(start_ticking):
     ticking = start_ticking(BFX_FLUSH_MS="20")
-    ticking.order(prices={f"tS{number:03d}": 0 for number in range(200)}, full=True)
+    ticking.list_symbols(**{f"tS{number:03d}": 0 for number in range(200)})
     for _ in range(STALLED):
         ticking.open(buffer=4096)
     readers = [ticking.open() for _ in range(READING)]
@@ -32,7 +32,7 @@ def test_stalled_readers_cost_no_memory_and_no_time(start_ticking):
 
 def test_a_reader_behind_for_too_long_is_dropped_and_may_come_back(start_ticking):
     ticking = start_ticking(BFX_FLUSH_MS="20", TEST_BEHIND_SECONDS="1")
-    ticking.order(prices={f"tS{number:03d}": 0 for number in range(200)}, full=True)
+    ticking.list_symbols(**{f"tS{number:03d}": 0 for number in range(200)})
     stalled, reader = ticking.open(buffer=4096), ticking.open()
     ticking.order(every=0.02, symbols=200)
     pump([(reader, 100 << 20)], 3)
@@ -57,7 +57,7 @@ def test_a_browser_that_answers_no_ping_is_dropped(start_ticking):
 
 def test_a_browser_that_says_goodbye_and_never_reads_is_dropped(start_ticking):
     ticking = start_ticking(BFX_FLUSH_MS="20", TEST_BEHIND_SECONDS="1")
-    ticking.order(prices={f"tS{number:03d}": 0 for number in range(200)}, full=True)
+    ticking.list_symbols(**{f"tS{number:03d}": 0 for number in range(200)})
     stalled = ticking.open(buffer=4096)
     ticking.order(every=0.02, symbols=200)
     time.sleep(0.5)

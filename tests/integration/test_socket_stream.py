@@ -13,8 +13,7 @@ def last_prices(ticking):
 
 def test_the_snapshot_comes_first_and_every_change_follows_in_order(start_ticking):
     ticking = start_ticking(BFX_FLUSH_MS="0")
-    ticking.order(prices={"tA": 1, "tB": 2}, full=True)
-    ticking.report()
+    ticking.list_symbols(tA=1, tB=2)
     browser = ticking.open()
     first = browser.next()
     assert (first["snapshot"], browser.table) == (True, {"tA": 1, "tB": 2})
@@ -56,7 +55,7 @@ def test_a_late_browser_gets_the_newest_values_in_a_quiet_market(ticking):
 
 def test_readers_of_every_speed_end_with_the_newest_values(start_ticking):
     ticking = start_ticking(BFX_FLUSH_MS="20", TEST_PING_SECONDS="1")
-    ticking.order(prices={f"tS{number:03d}": 0 for number in range(50)}, full=True)
+    ticking.list_symbols(**{f"tS{number:03d}": 0 for number in range(50)})
     speeds = [0, 20_000, 50_000, 100_000, MEGABYTE, MEGABYTE]
     browsers = [ticking.open(buffer=8192) for _ in speeds]
     ticking.order(every=0.005, symbols=50)
@@ -73,7 +72,7 @@ def test_readers_of_every_speed_end_with_the_newest_values(start_ticking):
 
 def test_a_sleeping_phone_gets_one_frame_with_all_it_missed(start_ticking):
     ticking = start_ticking(BFX_FLUSH_MS="10")
-    ticking.order(prices={f"tS{number:03d}": 0 for number in range(200)}, full=True)
+    ticking.list_symbols(**{f"tS{number:03d}": 0 for number in range(200)})
     phone = ticking.open(buffer=8192)
     phone.next()
     ticking.order(every=0.01, symbols=200)
@@ -85,6 +84,22 @@ def test_a_sleeping_phone_gets_one_frame_with_all_it_missed(start_ticking):
     assert numbers[-1] - numbers[-2] > 50
     ticking.prices(tS000=-1)
     phone.until(lambda: phone.table["tS000"] == -1)
+
+
+def test_a_browser_that_agreed_to_compression_sees_the_same_for_half_the_bytes(start_ticking):
+    ticking = start_ticking(BFX_FLUSH_MS="20", BFX_DEFLATE="on")
+    ticking.list_symbols(**{f"tS{number:03d}": 0 for number in range(100)})
+    plain = ticking.open()
+    packed = ticking.open(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits")
+    slow = ticking.open(buffer=8192, Sec_WebSocket_Extensions="permessage-deflate")
+    ticking.order(every=0.01, symbols=100)
+    pump([(plain, MEGABYTE), (packed, MEGABYTE), (slow, 10_000)], 1.5)
+    newest = last_prices(ticking)
+    for browser in (plain, packed, slow):
+        browser.until(lambda browser=browser: browser.table == newest)
+    assert packed.bytes < plain.bytes / 2
+    packed.say(ping=5)
+    packed.until(lambda: packed.messages[-1].get("pong") == 5)
 
 
 def test_what_is_on_the_screen_reaches_the_feed_and_is_forgotten_with_the_browser(ticking):

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.frames import text_of
-from market.hub import SLICE, Hub, hub
+from market.hub import CROWD, SHARED, SLICE, Hub, hub
 from market.quotes import FUNDING_FIELDS, FeedStatus, FundingQuote, Quote, encode
+from tests.bench.frames import FrameParser
 
 LIVE = FeedStatus(state="live", since=1000, at=1000, sockets=2, wanted=2)
 WINDOW = 0.1
@@ -16,8 +17,9 @@ WINDOW = 0.1
 class FakeSink:
     """A browser's sink that remembers its frames, and is as busy as the test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, deflates=False) -> None:
         self.busy = False
+        self.deflates = deflates
         self.aborted = False
         self.frames: list[bytes] = []
 
@@ -237,6 +239,51 @@ def test_a_broken_sink_is_dropped_and_the_others_get_their_prices(market):
     flush(market)
     assert broken.aborted
     assert all(sink.take_last_prices() == {"tA": 2} for sink in sinks)
+
+
+# Compression
+
+
+def inflated(frames):
+    parser = FrameParser(deflate=True)
+    return [json.loads(parser.receive(frame)[0].payload) for frame in frames]
+
+
+def test_browsers_that_agreed_share_one_compressed_frame_and_others_a_plain_one(market):
+    plain, _ = join(market)
+    alice, bob = FakeSink(deflates=True), FakeSink(deflates=True)
+    for sink in (alice, bob):
+        market.join(sink, None, 0.5)
+    market.apply(rows(tA=2), LIVE, 1.0)
+    flush(market)
+    assert alice.frames[1] is bob.frames[1]
+    assert inflated(alice.frames)[1] == plain.take()[0]
+
+
+def test_snapshots_and_merged_frames_are_compressed_too(market):
+    sink, plain = FakeSink(deflates=True), FakeSink()
+    reader = market.join(sink, None, 0.5)
+    market.join(plain, None, 0.5)
+    sink.busy = True
+    market.apply(rows(tA=2), LIVE, 1.0)
+    flush(market)
+    sink.busy = False
+    market.drained(reader, 2.0)
+    snapshot, merged = inflated(sink.frames)
+    assert snapshot == plain.take()[0]
+    assert merged["rows"] == [json.loads(row("tA", 2))]
+
+
+def test_with_many_subscriptions_only_shared_frames_are_compressed(market):
+    crowd = [FakeSink(deflates=True) for _ in range(CROWD + 1)]
+    for number, sink in enumerate(crowd):
+        market.join(sink, frozenset({"tA", f"tX{number}"}), 0.5)
+    shared = [FakeSink(deflates=True) for _ in range(SHARED)]
+    for sink in shared:
+        market.join(sink, None, 0.5)
+    market.apply(rows(tA=2), LIVE, 1.0)
+    flush(market)
+    assert json.loads(text_of(crowd[0].frames[1]))["seq"] == inflated(shared[0].frames)[1]["seq"]
 
 
 # Slow readers

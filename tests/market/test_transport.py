@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.compress import PerMessageDeflateOffer
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 
@@ -15,6 +16,8 @@ from market.transport import (
     DirectSink,
     PortableSink,
     TwistedSink,
+    accept_deflate,
+    agree_to_deflate,
     daphne_protocol,
     sink_for,
 )
@@ -59,6 +62,7 @@ class Line:
         self.reactor = cast("Any", FakeReactor())
         self.protocol = cast("Any", WebSocketServerProtocol())
         self.protocol.state = OPEN
+        self.protocol.websocket_extensions_in_use = []
         self.tcp = Connection(ours, self.protocol, self.reactor)
         self.tcp.connected = 1
         self.protocol.transport = self.tcp
@@ -314,6 +318,38 @@ async def test_close_does_not_wait_for_a_browser_that_does_not_read(portable, mo
     portable.send(text_frame(b"last"))
     await portable.close(1008, "enough")
     assert portable.busy
+
+
+# Compression
+
+OFFERS = {
+    "": "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+    "; client_max_window_bits": "permessage-deflate; server_no_context_takeover; "
+    "client_no_context_takeover; client_max_window_bits=10",
+    "; server_no_context_takeover": "permessage-deflate; server_no_context_takeover; "
+    "client_no_context_takeover",
+    "; server_max_window_bits=15": None,
+}
+
+
+@pytest.mark.parametrize(("parameters", "answer"), OFFERS.items())
+def test_an_offer_that_does_not_limit_our_window_is_taken_without_memory(parameters, answer):
+    header = WebSocketServerProtocol()._parseExtensionsHeader(f"permessage-deflate{parameters}")
+    offer = PerMessageDeflateOffer.parse(header[0][1])
+    accepted = accept_deflate([object(), offer])
+    assert (accepted and accepted.get_extension_string()) == answer
+
+
+def test_only_daphnes_protocol_can_agree_to_compression(line):
+    scope = {"extensions": {"bfxdash.protocol": line.protocol}}
+    agree_to_deflate(scope, FakeServer().send)
+    agree_to_deflate({}, FakeServer().send)
+    assert line.protocol.perMessageCompressionAccept is accept_deflate
+
+
+def test_the_sink_knows_what_was_agreed(line):
+    line.protocol.websocket_extensions_in_use = ["permessage-deflate"]
+    assert line.sink().deflates
 
 
 # Which one
