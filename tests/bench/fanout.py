@@ -132,7 +132,7 @@ def _load(spec: Spec, workshop: Workshop) -> Run:
         # The slow loader is the one that inflates.
         command = workshop.slow_loader() if spec.load.deflate else workshop.loader()
         command = [*command, *_arguments(spec.load, server)]
-        watch = Watch(server.process.pid, server.port)
+        watch = Watch(server.process.pid, server.port, spec.load.stalled)
         watch.before()
         loader = subprocess.Popen(command, cwd=servers.ROOT, stdout=-1, stderr=-1)
         servers.pin(loader.pid, servers.cores()[1])

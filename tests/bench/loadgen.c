@@ -33,7 +33,7 @@
 #define STAMP_DIGITS 16
 #define MAX_FRAME (16 << 20)
 #define CONNECTING_AT_ONCE 64 /* a storm connects all at once, every other run does not */
-#define SLOW_RCVBUF 16384     /* the line is slow, not the reader: little may wait on our side */
+#define SLOW_RCVBUF 8192      /* the line is slow, not the reader: little may wait on our side */
 #define AGE_BIN_S 5
 #define SLICE_NS 500000000LL /* CPU is read this often: a median of slices shrugs off a disturbance */
 #define MAX_SLICES 1024

@@ -10,7 +10,7 @@ from tests.bench.peers.ticks import Relay, arguments, read_ticks
 transports: set[WSTransport] = set()
 
 
-class Browser(WSListener):  # type: ignore[misc]
+class Browser(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         transports.add(transport)
 

@@ -85,7 +85,7 @@ def start_once() -> None:
             tasks.add(asyncio.create_task(block()))
 
 
-class Tickers(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+class Tickers(AsyncJsonWebsocketConsumer):
     groups = ("ticks",)
 
     async def connect(self) -> None:
@@ -96,7 +96,7 @@ class Tickers(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
         await self.send_json(event["row"])
 
 
-class Bare(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+class Bare(AsyncJsonWebsocketConsumer):
     channel_layer_alias = None
 
 
