@@ -105,7 +105,10 @@ def direction(number: Number | None) -> str:
 def notice(status: FeedStatus | None, now_ms: int) -> str:
     """What the banner says; "" while everything is live."""
     if status is None or status.state == "connecting":
-        return "Connecting to Bitfinex…"
+        made = (
+            f", {status.sockets} of {status.wanted} connections" if status and status.wanted else ""
+        )
+        return f"Connecting to Bitfinex{made}…"
     if status.state == "live":
         return ""
     tail = "The values below are the last known ones."

@@ -19,7 +19,8 @@ const TAIL = "The values below are the last known ones.";
 export function pageState(feed, link, now, offset, lostAt) {
   if (link.state !== "open" && now - lostAt > GRACE_MS) return withoutServer(link, now);
   if (!feed || feed.state === "connecting") {
-    return { state: "connecting", notice: "Connecting to Bitfinex…", allStale: false };
+    const made = feed?.wanted ? `, ${feed.sockets} of ${feed.wanted} connections` : "";
+    return { state: "connecting", notice: `Connecting to Bitfinex${made}…`, allStale: false };
   }
   if (feed.state === "live") return { state: "live", notice: "", allStale: false };
   return {

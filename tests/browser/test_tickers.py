@@ -28,7 +28,7 @@ def no_console_message(page):
 
 
 @pytest.fixture
-def live(page, dashboard) -> Page:
+def live(page: Page, dashboard) -> Page:
     page.goto(dashboard.url)
     expect(page.locator(STATE)).to_have_attribute("data-feed-state", "live", timeout=20_000)
     return page

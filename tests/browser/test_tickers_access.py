@@ -1,13 +1,10 @@
 """For every reader: without a script, by a screen reader, in every theme and width."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = ["/", "/?q=no-such-thing", "/about/", "/tickers/tBTCUSD/curl/", "/no/such/page/"]
 
 
@@ -32,16 +29,21 @@ def open_page(browser: Browser, browser_context_args, dashboard):
         context.close()
 
 
-def findings(page: Page) -> list[str]:
-    """Serious and critical findings of axe, one line each."""
-    page.evaluate(AXE.read_text())
-    result = page.evaluate("() => axe.run({resultTypes: ['violations']})")
-    return [
-        f"{each['id']}: {node['html'][:120]} ({node['failureSummary'][:200]})"
-        for each in result["violations"]
-        if each["impact"] in {"serious", "critical"}
-        for node in each["nodes"][:3]
-    ]
+@pytest.fixture
+def findings(axe_source):
+    """Serious and critical findings of axe in a page, one line each."""
+
+    def findings(page: Page) -> list[str]:
+        page.evaluate(axe_source)
+        result = page.evaluate("() => axe.run({resultTypes: ['violations']})")
+        return [
+            f"{each['id']}: {node['html'][:120]} ({node['failureSummary'][:200]})"
+            for each in result["violations"]
+            if each["impact"] in {"serious", "critical"}
+            for node in each["nodes"][:3]
+        ]
+
+    return findings
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -49,7 +51,9 @@ def findings(page: Page) -> list[str]:
     ("address", "width", "colours"),
     [("/", 1440, "green-red"), ("/?q=usd", 390, "green-red"), ("/?q=usd", 1440, "blue-orange")],
 )
-def test_axe_has_no_serious_finding_on_the_grid(open_page, address, width, colours, theme):
+def test_axe_has_no_serious_finding_on_the_grid(
+    open_page, findings, address, width, colours, theme
+):
     viewport = {"width": width, "height": 900}
     page = open_page(address, theme=theme, colours=colours, viewport=viewport)
     expect(page.locator("[data-feed-state]")).to_have_attribute("data-feed-state", "live")
@@ -58,12 +62,12 @@ def test_axe_has_no_serious_finding_on_the_grid(open_page, address, width, colou
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("address", PAGES)
-def test_axe_has_no_serious_finding_on_any_page(open_page, address, theme):
+def test_axe_has_no_serious_finding_on_any_page(open_page, findings, address, theme):
     assert findings(open_page(address, theme=theme)) == []
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_axe_has_no_serious_finding_on_what_opens(open_page, theme):
+def test_axe_has_no_serious_finding_on_what_opens(open_page, findings, theme):
     page = open_page("/", theme=theme)
     page.get_by_role("button", name="Display settings").click()
     assert findings(page) == []

@@ -59,3 +59,14 @@ test("without a connection to this server nothing is live, whatever the feed sai
   assert.deepEqual([page.state, page.allStale], ["offline", true]);
   assert.match(page.notice, /no connection to this dashboard, next try in 4 s\./);
 });
+
+test("connecting counts its connections", () => {
+  const page = pageState(
+    feed({ state: "connecting", sockets: 7, wanted: 13 }),
+    link(),
+    0,
+    0,
+    NEVER,
+  );
+  assert.equal(page.notice, "Connecting to Bitfinex, 7 of 13 connections…");
+});

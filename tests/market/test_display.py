@@ -41,3 +41,8 @@ def test_a_stop_without_a_reason_still_says_that_prices_have_stopped():
 
 def test_before_the_first_word_of_the_feed_the_page_is_connecting():
     assert display.notice(None, 0) == "Connecting to Bitfinex…"
+
+
+def test_connecting_counts_its_connections():
+    text = display.notice(status("connecting", sockets=7, wanted=13), 0)
+    assert text == "Connecting to Bitfinex, 7 of 13 connections…"
