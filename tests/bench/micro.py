@@ -16,8 +16,8 @@ from typing import Any
 import django
 from django.conf import settings
 
-FRAMES = 100_000
-CHUNKS = 5
+FRAMES = 200_000
+CHUNKS = 10
 SYMBOLS = 100
 BATCHES = 40
 BATCH_ROWS = 100
