@@ -301,6 +301,8 @@ LOGGING = {
     "loggers": {
         "django.channels.server": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
+        # A traceback every second while Redis is away; who uses it says so once.
+        "channels_redis.pubsub": {"level": "CRITICAL"},
         "websockets": {"level": "WARNING"},
     },
 }

@@ -157,7 +157,7 @@ class Relay:
     def _note_layer(self, error: Exception | None) -> None:
         """Say once that the channel layer is away, and once that it is back."""
         if error is not None and self._reachable:
-            log.warning("the channel layer is away", reason=repr(error))
+            log.warning("the channel layer is away", reason=f"{type(error).__name__}: {error}")
         elif error is None and not self._reachable:
             log.info("the channel layer is back")
         self._reachable = error is None

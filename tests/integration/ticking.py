@@ -30,6 +30,7 @@ from market.relay import TICKS, relay  # noqa: E402
 
 server.PING_SECONDS = int(os.environ.get("TEST_PING_SECONDS", "10"))
 server.PONG_SECONDS = int(os.environ.get("TEST_PONG_SECONDS", "60"))
+hub_module.SILENCE_SECONDS = float(os.environ.get("TEST_SILENCE_SECONDS", "15"))
 hub_module.BEHIND_SECONDS = float(os.environ.get("TEST_BEHIND_SECONDS", "30"))
 
 
