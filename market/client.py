@@ -10,18 +10,25 @@ from typing import Any, TypeVar
 
 import requests
 import structlog
+from django.db import DatabaseError
 from prometheus_client import Counter, Histogram
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from accounts import signer
+from accounts.errors import KeyBusy
+from accounts.models import Act, ApiKey
 from market.bitfinex import rest
 from market.bitfinex.errors import (
+    AuthRefused,
     ExchangeError,
     LimiterClosed,
+    NonceRefused,
     NoReply,
     RateLimited,
+    Rejected,
     Unreachable,
     unreadable,
 )
@@ -35,8 +42,10 @@ log = structlog.get_logger(__name__)
 READ_PIECE = 64 * 1024
 POOL = 16
 USER_AGENT = "bfxdash (+self-hosted)"
-SLOTS_A_CALL = 3
-"""Slots one call may use up, when connecting takes so long that a slot has passed."""
+SLOTS_A_CALL = 4
+"""Slots one call may use up: connecting took so long that a slot passed, or the nonce was refused
+(10114), which proves that nothing was executed.
+"""
 
 CALLS = Counter("bfxdash_rest_calls", "Calls to the exchange", ["endpoint", "outcome"])
 SECONDS = Histogram("bfxdash_rest_seconds", "From sending to the last byte", ["endpoint"])
@@ -135,36 +144,84 @@ class RestClient:
     def call(
         self,
         request: rest.Request[T],
+        key: ApiKey | None = None,
         *,
+        act: Act = "read",
         lane: Lane = "read",
         deadline: float = 10.0,
         user: int | None = None,
     ) -> T:
         """The exchange's answer. Waits up to `deadline` seconds for a slot of the budget.
 
-        Raises one of `market.bitfinex.errors`. Must not be called in a transaction.
+        With a `key` the call is signed for that `act` (see `accounts.signer.signed`) and counts
+        for the key's owner. Raises one of `market.bitfinex.errors`; a key that may not sign raises
+        its `accounts.errors.KeyUnusable`, then nothing was sent. Not to be called in a transaction.
         """
+        owner = key.owner_id if key and user is None else user
         try:
-            result = self._call(request, lane, deadline, user)
+            result = self._call(request, key, act, lane, deadline, owner)
         except ExchangeError as error:
             CALLS.labels(request.scope, type(error).__name__).inc()
             raise
         CALLS.labels(request.scope, "ok").inc()
         return result
 
-    def _call(self, request: rest.Request[T], lane: Lane, deadline: float, user: int | None) -> T:
+    def _call(
+        self,
+        request: rest.Request[T],
+        key: ApiKey | None,
+        act: Act,
+        lane: Lane,
+        deadline: float,
+        user: int | None,
+    ) -> T:
         self._save_block()
         give_up = time.monotonic() + deadline
+        failure: ExchangeError = Unreachable("SlotMissed")
         for _ in range(SLOTS_A_CALL):
             left = max(0.0, give_up - time.monotonic())
             leave_by = self._limiter.acquire(request.scope, lane, left, user)
-            give_back_connection()
             try:
-                status, body = self._send(request, leave_by)
+                if key is not None:
+                    return self._signed(request, key, act, leave_by)
+                give_back_connection()
+                return self._parse(request, *self._send(request, leave_by))
             except SlotMissed:
                 continue
-            return self._parse(request, status, body)
-        raise Unreachable("SlotMissed")
+            except NonceRefused as refused:
+                failure = refused
+        raise failure
+
+    def _signed(self, request: rest.Request[T], key: ApiKey, act: Act, leave_by: float) -> T:
+        """Within one slot: a grant at the key's own pace, then one request. A grant that grew too
+        old while connecting was never used, so another one takes its place.
+        """
+        while True:
+            done = _sign(request, key, act, leave_by)
+            give_back_connection()
+            time.sleep(done.window.wait_ns(time.monotonic_ns()) / 1e9)
+            last_moment = min(leave_by, done.window.closes_ns / 1e9)
+            try:
+                status, body = self._send(request, last_moment, done.headers)
+            except SlotMissed:
+                if time.monotonic() >= leave_by:
+                    raise
+                continue
+            return self._judged(request, done, status, body)
+
+    def _judged(self, request: rest.Request[T], done: signer.Signed, status: int, body: bytes) -> T:
+        """The parsed answer; the key's nonces learn whether theirs was taken."""
+        try:
+            result = self._parse(request, status, body)
+        except NonceRefused:
+            signer.nonce_refused(done)
+            raise
+        except Rejected as error:
+            if not isinstance(error, AuthRefused):  # refused before or after its nonce: not told
+                signer.nonce_accepted(done)
+            raise
+        signer.nonce_accepted(done)
+        return result
 
     def _parse(self, request: rest.Request[T], status: int, body: bytes) -> T:
         try:
@@ -183,24 +240,29 @@ class RestClient:
         self._limiter.block(scope, max(0.0, until - time.monotonic()))
         self._unsaved_block = None
 
-    def _send(self, request: rest.Request[Any], leave_by: float) -> tuple[int, bytes]:
-        """Status and body. No address and no query in what it raises."""
+    def _send(
+        self, request: rest.Request[Any], leave_by: float, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body. Neither address, query nor headers in what it raises."""
         departure = _Departure(leave_by)
         token = _departure.set(departure)
         try:
             with SECONDS.labels(request.scope).time():
-                return self._exchange_bytes(request)
+                return self._exchange_bytes(request, headers)
         except (requests.RequestException, HTTPError) as error:
             kind = NoReply if departure.begun else Unreachable
             raise kind(type(error).__name__) from None
         finally:
             _departure.reset(token)
 
-    def _exchange_bytes(self, request: rest.Request[Any]) -> tuple[int, bytes]:
+    def _exchange_bytes(
+        self, request: rest.Request[Any], headers: dict[str, str] | None
+    ) -> tuple[int, bytes]:
         with self._session.request(
             request.method,
             request.url(self.exchange),
             data=request.body.encode() or None,
+            headers=headers,
             timeout=(self._patience.connect, self._patience.read),
             allow_redirects=False,
             stream=True,
@@ -220,7 +282,21 @@ class RestClient:
         return bytes(body)
 
 
+def _sign(request: rest.Request[Any], key: ApiKey, act: Act, leave_by: float) -> signer.Signed:
+    """Waits for the key's turn, but not past the slot."""
+    while True:
+        try:
+            return signer.signed(key, f"/v2/{request.path}", request.body.encode(), act)
+        except KeyBusy as busy:
+            wait = busy.wait_us / 1_000_000
+        except DatabaseError as error:
+            raise LimiterClosed(type(error).__name__) from None
+        if time.monotonic() + wait >= leave_by:
+            raise SlotMissed
+        time.sleep(wait)
+
+
 @cache
-def public() -> RestClient:
-    """The process's client for public calls."""
+def client() -> RestClient:
+    """The process's client."""
     return RestClient(exchange())

@@ -22,7 +22,7 @@ from tests import servers
 PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of pytest-xdist; its controller came first
 STARTED = ExitStack()
-pytest_plugins = ["tests.factories"]
+pytest_plugins = ["tests.factories", "tests.signing_keys"]
 
 hypothesis.settings.register_profile("tests", deadline=None)  # machines are slow at times
 hypothesis.settings.load_profile("tests")

@@ -36,13 +36,13 @@ def calls_for_all() -> Turn:
 
 def call(request: "Request[Any]") -> str:
     from market.bitfinex.errors import ExchangeError, RateLimited
-    from market.client import public
+    from market.client import client
     from market.limits import Lane
 
     lanes: tuple[Lane, ...] = ("read", "read", "read", "look_up")
     lane, user = random.choice(lanes), random.choice([None, 1, 2])
     try:
-        public().call(request, lane=lane, deadline=random.choice([0, 0.5]), user=user)
+        client().call(request, lane=lane, deadline=random.choice([0, 0.5]), user=user)
     except RateLimited as error:
         time.sleep(min(0.05, error.retry_after))
         return type(error).__name__

@@ -339,5 +339,5 @@ def test_a_signed_shaped_call_posts_its_exact_body(rest_client: RestClient, serv
     assert server.asked[0].endswith(body)
 
 
-def test_the_process_has_one_client_for_public_calls():
-    assert client.public() is client.public()
+def test_the_process_has_one_client():
+    assert client.client() is client.client()

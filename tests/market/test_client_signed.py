@@ -1,0 +1,204 @@
+import socket
+import time
+
+import pytest
+from django.db import OperationalError
+
+from accounts import keys, signer
+from accounts.errors import KeyBusy, KeyRevoked
+from accounts.models import ApiKey
+from market import client
+from market.bitfinex import account
+from market.bitfinex.errors import (
+    AuthRefused,
+    LimiterClosed,
+    NonceRefused,
+    NoReply,
+    Rejected,
+    Unreachable,
+)
+from market.client import RestClient
+from tests.market.test_client import OpenLimiter, Server, client_for, http
+
+SCOPES = b'[["account",1,0],["orders",1,1,"appended"]]'
+NONCE_SMALL = http("500 Error", b'["error",10114,"nonce: small"]')
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def limiter() -> OpenLimiter:
+    return OpenLimiter()
+
+
+@pytest.fixture
+def rest_client(server: Server, limiter: OpenLimiter):
+    with server.running() as address:
+        yield client_for(address, limiter)
+
+
+def headers_of(asked: str) -> dict[str, str]:
+    lines = asked.split("\r\n\r\n")[0].split("\r\n")[1:]
+    return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+
+def nonces(server: Server) -> list[int]:
+    return [int(headers_of(asked)["bfx-nonce"]) for asked in server.asked]
+
+
+def test_a_signed_call_carries_key_nonce_and_signature_and_counts_for_its_owner(
+    rest_client: RestClient, server: Server, limiter: OpenLimiter, signing_key: ApiKey
+):
+    server.answers = [http("200 OK", SCOPES)]
+    rows = rest_client.call(account.permissions(), signing_key, lane="look_up")
+    assert [(row.scope, row.read, row.write) for row in rows] == [
+        ("account", 1, 0),
+        ("orders", 1, 1),
+    ]
+    assert limiter.acquired == [("auth/r/permissions", "look_up", signing_key.owner_id)]
+    [asked] = server.asked
+    assert asked.startswith("POST /v2/auth/r/permissions HTTP/1.1\r\n")
+    assert asked.endswith("\r\n\r\n{}")
+    assert len(headers_of(asked)["bfx-signature"]) == 96
+    assert headers_of(asked)["content-type"] == "application/json"
+
+
+def test_a_refused_nonce_is_signed_again_with_a_higher_one(
+    rest_client: RestClient, server: Server, limiter: OpenLimiter, signing_key: ApiKey
+):
+    server.answers = [NONCE_SMALL, NONCE_SMALL, http("200 OK", SCOPES)]
+    assert rest_client.call(account.permissions(), signing_key)
+    assert nonces(server) == sorted(set(nonces(server)))
+    assert len(limiter.acquired) == len(server.asked) == 3
+    signing_key.refresh_from_db()
+    assert signing_key.bump == 0
+
+
+def test_four_refused_nonces_end_the_call(
+    rest_client: RestClient, server: Server, signing_key: ApiKey
+):
+    server.answers = [NONCE_SMALL] * 9
+    with pytest.raises(NonceRefused):
+        rest_client.call(account.permissions(), signing_key)
+    assert len(server.asked) == client.SLOTS_A_CALL
+    signing_key.refresh_from_db()
+    assert signing_key.bump == client.SLOTS_A_CALL
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "sent"),
+    [
+        (http("500 Error", b'["error",10001,"Order not found."]'), Rejected, 1),
+        (http("500 Error", b'["error",10100,"apikey: invalid"]'), AuthRefused, 1),
+        (lambda peer: None, NoReply, 1),
+    ],
+)
+def test_any_other_failure_is_sent_once(
+    rest_client: RestClient, server: Server, signing_key: ApiKey, answer, error, sent
+):
+    server.answers = [answer]
+    with pytest.raises(error) as caught:
+        rest_client.call(account.cancel_all_orders(), signing_key, act="cancel", lane="cancel")
+    assert len(server.asked) == sent
+    assert "bfx-" not in repr(caught.value)
+
+
+def test_a_revoked_key_sends_nothing(rest_client: RestClient, server: Server, signing_key: ApiKey):
+    keys.revoke_key(key=signing_key, by=signing_key.owner, reason="leaked")
+    with pytest.raises(KeyRevoked):
+        rest_client.call(account.permissions(), signing_key)
+    assert server.asked == []
+
+
+def test_a_busy_key_is_waited_for(
+    rest_client: RestClient, server: Server, signing_key: ApiKey, monkeypatch: pytest.MonkeyPatch
+):
+    server.answers = [http("200 OK", SCOPES)]
+    busy = [KeyBusy(signing_key.uuid, 1_000)]
+    real = signer.signed
+
+    def signed(*args: object) -> signer.Signed:
+        if busy:
+            raise busy.pop()
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(signer, "signed", signed)
+    assert rest_client.call(account.permissions(), signing_key)
+
+
+def test_a_key_busy_for_longer_than_every_slot_sends_nothing(
+    rest_client: RestClient,
+    server: Server,
+    limiter: OpenLimiter,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    limiter.lasts = [0.01]
+
+    def signed(*_: object) -> signer.Signed:
+        raise KeyBusy(signing_key.uuid, 500_000)
+
+    monkeypatch.setattr(signer, "signed", signed)
+    with pytest.raises(Unreachable, match="SlotMissed"):
+        rest_client.call(account.permissions(), signing_key)
+    assert len(limiter.acquired) == client.SLOTS_A_CALL
+    assert server.asked == []
+
+
+def test_without_a_database_nothing_is_signed_or_sent(
+    rest_client: RestClient,
+    server: Server,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def signed(*_: object) -> signer.Signed:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(signer, "signed", signed)
+    with pytest.raises(LimiterClosed):
+        rest_client.call(account.permissions(), signing_key)
+    assert server.asked == []
+
+
+def test_a_grant_too_old_to_leave_is_replaced_within_the_slot(
+    rest_client: RestClient,
+    server: Server,
+    limiter: OpenLimiter,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    server.answers = [http("200 OK", SCOPES)]
+    late = [True]
+    real = signer.signed
+
+    def signed(*args: object) -> signer.Signed:
+        done = real(*args)  # type: ignore[arg-type]
+        if late:
+            late.clear()
+            time.sleep(signer.WINDOW_NS / 1e9 + 0.01)  # a process frozen between grant and send
+        return done
+
+    monkeypatch.setattr(signer, "signed", signed)
+    assert rest_client.call(account.permissions(), signing_key)
+    assert len(limiter.acquired) == 1
+    assert len(server.asked) == 1
+
+
+def test_a_slot_that_passed_while_signing_is_replaced(
+    rest_client: RestClient, server: Server, limiter: OpenLimiter, signing_key: ApiKey
+):
+    server.answers = [http("200 OK", SCOPES)]
+    limiter.lasts = [-1.0, 5.0]
+    assert rest_client.call(account.permissions(), signing_key)
+    assert len(limiter.acquired) == 2
+    assert len(server.asked) == 1
+
+
+def test_an_unreachable_exchange_has_seen_nothing(limiter: OpenLimiter, signing_key: ApiKey):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(Unreachable):
+        client_for(f"http://127.0.0.1:{port}", limiter).call(account.permissions(), signing_key)
