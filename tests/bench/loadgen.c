@@ -33,6 +33,7 @@
 #define STAMP_DIGITS 16
 #define MAX_FRAME (16 << 20)
 #define CONNECTING_AT_ONCE 64 /* a storm connects all at once, every other run does not */
+#define RETRY_NS 500000000LL  /* who is refused in a storm comes back, as a browser would */
 #define SLOW_RCVBUF 8192      /* the line is slow, not the reader: little may wait on our side */
 #define AGE_BIN_S 5
 #define SLICE_NS 500000000LL /* CPU is read this often: a median of slices shrugs off a disturbance */
@@ -46,6 +47,7 @@ struct client {
     enum kind kind;
     enum state state;
     int64_t began;  /* connect(2) was called */
+    int64_t refused; /* when the last attempt was, 0 if it was not */
     double allowed; /* bytes a slow reader may take now */
     long pace;      /* its bytes per second */
     int64_t news; /* when the newest update came */
@@ -140,7 +142,11 @@ static void drop(struct client *c) {
     if (c->fd >= 0) close(c->fd);
     c->fd = -1;
     if (c->state == OPEN) lost++;
-    if (c->state == CONNECTING || c->state == HANDSHAKE) refused++;
+    if (c->state == CONNECTING || c->state == HANDSHAKE) {
+        refused++;
+        c->refused = now_ns();
+        c->rest_len = 0;
+    }
     c->state = CLOSED;
 }
 
@@ -325,6 +331,11 @@ static void begin_some(void) {
     static long next;
     long room = storm ? clients : CONNECTING_AT_ONCE - pending();
     while (next < clients && room-- > 0) begin(&all[next++]);
+    for (long i = 0; storm && i < clients; i++)
+        if (all[i].refused && now_ns() - all[i].refused > RETRY_NS) {
+            all[i].refused = 0;
+            begin(&all[i]);
+        }
 }
 
 /* --- ticks ------------------------------------------------------------------------------------*/
@@ -530,7 +541,7 @@ int main(int argc, char **argv) {
     int timer = start_timer();
 
     int64_t cpu_before = server_cpu(), began = now_ns(), deadline = began + timeout_ms * 1000000;
-    while (opened + refused < clients && now_ns() < deadline) {
+    while (opened + (storm ? 0 : refused) < clients && now_ns() < deadline) {
         begin_some();
         turn(timer);
     }
@@ -562,7 +573,7 @@ int main(int argc, char **argv) {
     }
 
     printf("{\"clients\":%ld,\"opened\":%ld,\"refused\":%ld,\"lost\":%ld,\"dropped\":%ld,", clients,
-           open_then, clients - open_then, lost, count_dropped());
+           open_then, storm ? refused : clients - open_then, lost, count_dropped());
     printf("\"connect_s\":%.3f,\"connect_cpu_s\":%.4f,", (double)(connected - began) / 1e9,
            (double)(cpu_connected - cpu_before) / 1e9);
     printf("\"window_s\":%.3f,\"cpu_s\":%.4f,\"loader_cpu_s\":%.4f,\"ticks\":%ld,",
