@@ -193,7 +193,11 @@ class Ticking:
         self.port = 0
         self.browsers: list[Browser] = []
         if command is None:
-            self.child.wait_until(lambda: "listening" in self.child.log)
+            try:
+                self.child.wait_until(lambda: "listening" in self.child.log)
+            except RuntimeError:
+                self.child.close()
+                raise
             self.port = int(re.findall(r"listening (\d+)", self.child.log)[0])
 
     def order(self, **command: object) -> None:
