@@ -110,6 +110,14 @@ def test_what_is_traded_with_never_becomes_a_float():
     assert [m for m in modules() if m.startswith(EXACT) and "float" in calls(m)] == []
 
 
+def test_nothing_about_keys_is_written_as_a_float():
+    found = set()
+    for module in (m for m in modules() if m.startswith("accounts/")):
+        values = (getattr(node, "value", None) for node in ast.walk(tree(module)))
+        found |= {module for value in values if isinstance(value, float)}
+    assert found == set()
+
+
 def test_no_module_marks_text_as_safe_html():
     assert [m for m in modules() if UNSAFE_HTML.search((ROOT / m).read_text())] == []
 
