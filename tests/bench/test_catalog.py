@@ -48,4 +48,5 @@ def test_a_slow_reader_is_judged_by_what_its_line_can_carry():
 
 
 def test_a_slow_reader_that_never_converged_fails():
-    assert slow_share_of_bound(run(slow=[{"pace": 8_000, "converged_ms": -1.0}])) == float("inf")
+    with pytest.raises(NotMeasured, match="never got there"):
+        slow_share_of_bound(run(slow=[{"pace": 8_000, "converged_ms": -1.0}]))

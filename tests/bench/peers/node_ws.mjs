@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { parseArgs } from "node:util";
 
 // The package lies in the cache folder, not in the checkout.
-const require = createRequire(process.env.BENCH_NODE_DIR + "/");
+const require = createRequire(`${process.env.BENCH_NODE_DIR}/`);
 const { WebSocketServer, WebSocket } = require("ws");
 
 const { values } = parseArgs({
