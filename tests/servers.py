@@ -100,15 +100,16 @@ class Child:
         return self.log_file.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], object], seconds: float = 30) -> None:
-        """Returns as soon as `ready()` is true; raises with the log otherwise."""
+        """Returns as soon as `ready()` is true; else ends it, and raises with its log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.running:
-                raise RuntimeError(f"ended with status {self.process.returncode}:\n{self.log}")
+                raise RuntimeError(f"ended with status {self.close()}:\n{self.log}")
             with suppress(OSError, psycopg.Error, redis.RedisError, requests.RequestException):
                 if ready():
                     return
             time.sleep(0.02)
+        self.stop()
         raise TimeoutError(f"not ready after {seconds} s:\n{self.log}")
 
     def kill(self) -> None:
