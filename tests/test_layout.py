@@ -5,6 +5,7 @@ What may import what is in `pyproject.toml`, for import-linter.
 
 import ast
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_no_module_is_a_drawer_for_odds_and_ends():
 def test_only_the_settings_read_the_environment():
     others = set(modules()) - READERS_OF_THE_ENVIRONMENT
     assert sorted(m for m in others if ENVIRONMENT & attributes(m)) == []
+
+
+def test_the_set_up_needs_nothing_that_is_not_installed_yet():
+    imports = [n for n in ast.walk(tree("bfxdash/bootstrap.py")) if isinstance(n, ast.Import)]
+    froms = [n for n in ast.walk(tree("bfxdash/bootstrap.py")) if isinstance(n, ast.ImportFrom)]
+    names = {alias.name for node in imports for alias in node.names} | {n.module for n in froms}
+    assert {str(name).partition(".")[0] for name in names} <= sys.stdlib_module_names
+    others = [m for m in modules() if "bfxdash.bootstrap" in (ROOT / m).read_text()]
+    assert others == []
 
 
 def test_what_is_traded_with_never_becomes_a_float():
