@@ -9,7 +9,13 @@ from django.utils import timezone
 
 from accounts import audit, exchange, signals
 from accounts.audit import Tag
-from accounts.errors import ExchangeUnavailable, KeyRefused, KeyRejected
+from accounts.errors import (
+    ExchangeUnavailable,
+    KeyBusy,
+    KeyRefused,
+    KeyRejected,
+    KeyUnusable,
+)
 from accounts.key_rows import change, locked, tell
 from accounts.models import ApiKey, KeyState
 from accounts.permissions import Permissions
@@ -21,7 +27,8 @@ TEXT_LENGTH = 200  # of what the exchange says, in the audit trail
 
 
 def check_key(*, key: ApiKey) -> ApiKey:
-    """Asks the exchange what this key may do, and notes the answer. Returns the row as it is then.
+    """Asks the exchange what this key may do, and notes the answer. Returns the row as it is then,
+    unchanged when the exchange could not be asked (no answer, a halt of all signing).
 
     Raises `KeyRefused` when a key that was never usable is not to become so.
     """
@@ -29,7 +36,7 @@ def check_key(*, key: ApiKey) -> ApiKey:
         permissions = exchange.backend().permissions(key)
     except KeyRejected as error:
         note_rejection(key=key, code=error.code, text=error.text)
-    except ExchangeUnavailable as error:
+    except (ExchangeUnavailable, KeyBusy, KeyUnusable) as error:
         log.warning("permissions not checked", key=str(key.uuid), problem=str(error))
     else:
         note_permissions(key=key, permissions=permissions)

@@ -1,9 +1,11 @@
 """What the exchange says about a key, and what follows."""
 
+from uuid import UUID
+
 import pytest
 
 from accounts import keys
-from accounts.errors import ExchangeUnavailable, KeyRefused, KeyRejected
+from accounts.errors import ExchangeUnavailable, KeyBusy, KeyHalted, KeyRefused, KeyRejected
 from accounts.models import ApiKey, AuditEvent, KeyState
 from accounts.permissions import Permissions
 from accounts.verdicts import check_key, note_permissions, note_rejection
@@ -32,6 +34,12 @@ def test_a_key_stays_unverified_while_the_exchange_does_not_answer(unverified):
     assert unverified.state == KeyState.UNVERIFIED
     assert check_key(key=unverified).state == KeyState.USABLE
     assert tags() == ["key.added", "key.verified"]
+
+
+@pytest.mark.parametrize("problem", [KeyHalted(UUID(int=1), 2), KeyBusy(UUID(int=1), 9)])
+def test_a_key_stays_unverified_while_it_cannot_sign(alice, add_key, exchange, problem):
+    exchange.problem = problem
+    assert add_key(alice).state == KeyState.UNVERIFIED
 
 
 def test_a_new_key_that_can_withdraw_is_wiped_and_refused(unverified, exchange):

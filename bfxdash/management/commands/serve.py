@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 
 from bfxdash.server import serve
@@ -17,6 +18,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port, 0 for any free one")
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        self.check(tags=[Tags.database], databases=["default"])  # does the master key fit?
+
         def announce(real_port: int) -> None:
             self.stdout.write(f"serving http://{host}:{real_port}")
             self.stdout.flush()

@@ -11,6 +11,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
@@ -46,6 +47,7 @@ class Command(BaseCommand):
                 sandbox = SandboxChild(options["sandbox_port"], state, options["replay"])
                 ending.callback(sandbox.stop)
             prepare_site()
+            self.check(tags=[Tags.database], databases=["default"])  # does the master key fit?
             try:
                 sys.exit(self.serve(options["host"], options["port"], sandbox))
             except SandboxDied as error:
