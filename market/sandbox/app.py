@@ -111,7 +111,9 @@ class Exchange:
             await asyncio.sleep(TICK_SECONDS)
 
     def _advance(self, now: float) -> None:
-        self._send(self._house.advance(now))
+        outs = self._house.advance(now)
+        self._keep()
+        self._send(outs)
 
     def _send(self, outs: Outs) -> None:
         for session, texts in outs:
@@ -147,6 +149,7 @@ class Exchange:
         if call:
             reply = house.account.answer(request.method, call, body, now)
             self._keep()
+            self._send(house.tell(now))
         else:
             reply = rest.answer(
                 request.method, request.path, request.query, house.source,
@@ -187,6 +190,7 @@ class Exchange:
                     outs = streams.receive(session, message.data, now)
                     self._keep()
                     connection.put(outs)
+                    self._send(self._house.tell(now))
         finally:
             pump.cancel()
             streams.disconnect(session, self.now())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
+from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
@@ -40,13 +41,15 @@ class Book:
     """The resting orders of one symbol, best first, then oldest first.
 
     Trading symbols write bids with positive amounts and asks with negative ones; funding symbols
-    the other way round, and with a period.
+    the other way round, and with a period. Orders of customers are guests: everybody sees them
+    among the others, but only the matching engine (`trading`) deals with them.
     """
 
     def __init__(self, *, funding: bool = False) -> None:
         self.funding = funding
         self.orders: dict[int, Order] = {}
         self._sides: dict[bool, list[tuple[float, int]]] = {True: [], False: []}
+        self._guests: dict[bool, dict[int, Order]] = {True: {}, False: {}}
 
     def add(self, order: Order, *, bid: bool) -> None:
         self.orders[order.id] = order
@@ -58,8 +61,23 @@ class Book:
         del side[bisect_left(side, (-order.price if bid else order.price, order.id))]
 
     def side(self, *, bid: bool) -> Iterator[Order]:
-        """The orders of one side, best first."""
+        """The orders of one side, best first, without guests."""
         return (self.orders[order_id] for _, order_id in self._sides[bid])
+
+    def show(self, guest: Order, *, bid: bool) -> None:
+        """Show a customer's order, or what is left of it."""
+        self._guests[bid][guest.id] = guest
+
+    def hide(self, order_id: int, *, bid: bool) -> None:
+        self._guests[bid].pop(order_id, None)
+
+    def shown(self, *, bid: bool) -> Iterator[Order]:
+        """The orders of one side with the guests, best first."""
+        if not self._guests[bid]:
+            return self.side(bid=bid)
+        sign = -1 if bid else 1
+        guests = sorted(self._guests[bid].values(), key=lambda one: (sign * one.price, one.id))
+        return merge(self.side(bid=bid), guests, key=lambda order: sign * order.price)
 
     def count(self, *, bid: bool) -> int:
         return len(self._sides[bid])
@@ -95,7 +113,7 @@ class Book:
 
     def _orders(self, *, bid: bool) -> Iterator[Line]:
         sign = self._sign(bid=bid)
-        for order in self.side(bid=bid):
+        for order in self.shown(bid=bid):
             amount = spell(sign * order.amount / 1e8)
             middle = "" if order.period is None else f"{order.period},"
             yield Line(
@@ -109,7 +127,7 @@ class Book:
         digits, sign = DIGITS[prec], self._sign(bid=bid)
         level: tuple[float, int | None] | None = None
         count = amount = 0
-        for order in self.side(bid=bid):
+        for order in self.shown(bid=bid):
             place = (rounded(order.price, digits, up=not bid), order.period)
             if place != level:
                 if level is not None:

@@ -38,17 +38,13 @@ CALLS = {
     "auth/r/movements": Need("read", ("history", "wallets")),
     "auth/r/positions": Need("read", ("positions",)),
     "auth/r/info/margin": Need("read", ("positions", "wallets")),
-    "auth/r/info/funding": Need("read", ("funding",)),
-    "auth/r/funding": Need("read", ("funding",)),
     "auth/calc/order/avail": Need("read", ("orders", "wallets")),
     "auth/w/order/submit": Need("write", ("orders",)),
     "auth/w/order/update": Need("write", ("orders",)),
     "auth/w/order/cancel": Need("write", ("orders",)),
     "auth/w/order/cancel/multi": Need("write", ("orders",)),
     "auth/w/order/multi": Need("write", ("orders",)),
-    "auth/w/position/claim": Need("write", ("positions",)),
     "auth/w/transfer": Need("write", ("wallets",)),
-    "auth/w/withdraw": Need("write", ("withdraw",)),
 }
 """By endpoint: the path up to what varies. All paths below one draw on one rate."""
 

@@ -11,6 +11,8 @@
 | `GET /keys`          |      | `{"keys":[{"key","label","user","permissions","nonce","requests","refused_nonces"}]}` |
 | `PATCH /keys/{key}`  | `{"permissions"?,"nonce"?}` | the key as in `GET /keys` |
 | `DELETE /keys/{key}` |      | `{}`; its sockets are closed |
+| `GET /orders?user=`  |      | `{"orders":[{"id","cid","gid","user","key","symbol","kind","amount","original","price","status","active","created","updated"}]}`, amounts as text |
+| `POST /orders/{id}/fill` | `{"amount"?}` | that much of a resting order is traded at its price; the order as above |
 | `GET /arrivals?key=` |      | `{"arrivals":[{"at","key","path","nonce","error","ok"}]}`, oldest first, `at` in s |
 
 What cannot be done is answered with 400 and `{"error"}`, an unknown key with 404. `user` is any
@@ -18,6 +20,7 @@ name (`"you"`); a name nobody has used yet is a new customer with full wallets.
 """  # noqa: E501
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -27,6 +30,7 @@ from market.sandbox.calls import read_permissions
 from market.sandbox.faults import Outs
 from market.sandbox.house import House
 from market.sandbox.keys import Key
+from market.sandbox.orders import Order
 from market.sandbox.replay import Replay
 from market.sandbox.replies import json_reply
 from market.sandbox.topics import Refused
@@ -62,6 +66,8 @@ class Control:
             ("PATCH", "/keys/{key}", self._change),
             ("DELETE", "/keys/{key}", self._delete),
             ("GET", "/arrivals", self._arrivals),
+            ("GET", "/orders", self._orders),
+            ("POST", "/orders/{order}/fill", self._fill),
         ):
             add(method, path, self._guarded(handler))
         return app
@@ -75,7 +81,7 @@ class Control:
             try:
                 value = await handler(request)
             except LookupError as error:
-                status = 404 if "key" in request.match_info else 400
+                status = 404 if request.match_info else 400
                 return json_reply({"error": f"{error.args[0]}"}, status)
             except _BAD as error:
                 return json_reply({"error": f"{error.args[0]}"}, 400)
@@ -110,7 +116,7 @@ class Control:
         return self._house.source.control("price", await _arguments(request))
 
     async def _keys(self, request: web.Request) -> Any:
-        return {"keys": [_shown(key) for key in self._house.keys.all()]}
+        return {"keys": [_named(key, _KEY) for key in self._house.keys.all()]}
 
     async def _issue(self, request: web.Request) -> Any:
         given, now = await _arguments(request), self._now()
@@ -124,7 +130,8 @@ class Control:
         given = await _arguments(request)
         permissions = read_permissions(given["permissions"]) if "permissions" in given else None
         nonce = int(given["nonce"]) if "nonce" in given else None
-        return _shown(self._house.keys.change(request.match_info["key"], permissions, nonce))
+        key = self._house.keys.change(request.match_info["key"], permissions, nonce)
+        return _named(key, _KEY)
 
     async def _delete(self, request: web.Request) -> Any:
         text = request.match_info["key"]
@@ -136,11 +143,32 @@ class Control:
         arrivals = self._house.keys.arrivals(request.query.get("key", ""))
         return {"arrivals": [arrival.report() for arrival in arrivals]}
 
+    async def _orders(self, request: web.Request) -> Any:
+        user = request.query.get("user", "")
+        orders = [o for o in self._house.orders.all() if user in ("", o.user)]
+        return {"orders": [_named(order, _ORDER) for order in orders]}
+
+    async def _fill(self, request: web.Request) -> Any:
+        given = await _arguments(request)
+        order = self._house.orders.get(int(request.match_info["order"]))
+        if order is None:
+            raise KeyError("no such order")
+        if not order.active or order.pending:
+            raise ValueError("the order does not rest")
+        now = self._now()
+        self._house.trading.fill(order, Decimal(str(given.get("amount", abs(order.amount)))), now)
+        self._send(self._house.tell(now))
+        return _named(order, _ORDER)
+
 
 async def _arguments(request: web.Request) -> dict[str, Any]:
     return msgspec.json.decode(await request.read(), type=dict[str, Any])
 
 
-def _shown(key: Key) -> dict[str, Any]:
-    names = ("key", "label", "user", "permissions", "nonce", "requests", "refused_nonces")
-    return {name: getattr(key, name) for name in names}
+_KEY = ("key", "label", "user", "permissions", "nonce", "requests", "refused_nonces")
+_ORDER = ("id", "cid", "gid", "user", "key", "symbol", "kind", "amount", "original", "price",
+          "status", "active", "created", "updated")  # fmt: skip
+
+
+def _named(value: Key | Order, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}

@@ -151,7 +151,7 @@ class PairDesk(Desk):
         return self._mean
 
     def ticker(self, now_ms: int) -> str:
-        bid, ask = self.book.best(bid=True), self.book.best(bid=False)
+        bid, ask = (next(self.book.shown(bid=side), None) for side in (True, False))
         change, relative, day = self._since_yesterday(now_ms)
         return spell_row(
             bid.price if bid else None,

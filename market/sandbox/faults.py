@@ -29,6 +29,7 @@
 | `error`       | `code` (10114), `text` ("nonce: small") | REST: refused with this error, not carried out |
 | `rate_limit`  | `form` ("ERR_RATE_LIMIT", "11010", "message"), `status` (429), `block` (true) | REST: refused, and the address blocked |
 | `latency`     | `up` (0), `down` (0)                    | REST: every call takes up to so many seconds each way |
+| `lag`         | `seconds` (2; 0 ends it)                | new orders are missing from the lists for so long |
 | `freeze`      | `on` (true), `symbols`                  | symbols hold still (seeded market) |
 
 The REST faults also take `times` (1), `endpoint` (any; `auth/w/*` for all below), `share` (1: of the
@@ -42,6 +43,7 @@ from contextlib import suppress
 from typing import Any
 
 from market.sandbox import rest
+from market.sandbox.order_book import OrderBook
 from market.sandbox.rest_faults import KINDS as REST_KINDS
 from market.sandbox.rest_faults import RestFaults, Spoiled, Stopped
 from market.sandbox.stream import (
@@ -82,8 +84,9 @@ Outs = list[tuple[Session, list[Out]]]
 class Faults:
     """The faults in force."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, orders: OrderBook | None = None) -> None:
         self._streams = streams
+        self._orders = orders
         self._rest = RestFaults()
         self._refuse: list[int] = []
         self._rest_maintenance = False
@@ -106,6 +109,7 @@ class Faults:
         hurt = [s for s in streams.sessions if s.silent or s.stalled]
         self._rest.stop()
         self._refuse.clear()
+        self._lag({"seconds": 0})
         streams.silent = False
         streams.early = streams.mute = streams.wrong_checksums = 0
         with suppress(Refused):
@@ -184,6 +188,11 @@ class Faults:
         self._streams.mute = int(arguments.get("times", 1))
         return []
 
+    def _lag(self, arguments: dict[str, Any]) -> Outs:
+        if self._orders:
+            self._orders.lag = float(arguments.get("seconds", 2.0))
+        return []
+
     def _info(self, arguments: dict[str, Any]) -> Outs:
         code = int(arguments.get("code", 20051))
         return each(self._hit(arguments), info_text(code, _INFO.get(code, "")))
@@ -207,6 +216,7 @@ _KINDS: dict[str, Callable[[Faults, dict[str, Any]], Outs]] = {
     "checksum": Faults._checksum,
     "early": Faults._early,
     "mute": Faults._mute,
+    "lag": Faults._lag,
     "info": Faults._info,
     "maintenance": Faults._maintenance,
 }

@@ -6,11 +6,15 @@ in the order `ps ws os fos fcs fls`, then one `wu` a wallet, then `bu`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 from uuid import uuid4
 
 from market.sandbox.calls import caps
 from market.sandbox.keys import Key, Keys, login_call
+from market.sandbox.notifications import Notifications
+from market.sandbox.order_book import OrderBook
+from market.sandbox.order_desk import OrderDesk
+from market.sandbox.positions import Positions
 from market.sandbox.rules import Rules
 from market.sandbox.stream import (
     HEARTBEAT_SECONDS,
@@ -21,18 +25,24 @@ from market.sandbox.stream import (
     Session,
     event_text,
 )
+from market.sandbox.venue import Venue
 from market.sandbox.wallets import Bank
-from market.sandbox.wire import Denied, encode
+from market.sandbox.wire import Denied, Notice, encode
 
 CANCEL_ON_DISCONNECT = 4
 
 
-class Notice(NamedTuple):
-    """Something a customer's sockets are told: the code of channel 0 and the row."""
+class Rooms(Protocol):
+    """What this side needs of the house."""
 
-    user: str
-    code: str
-    row: Any
+    keys: Keys
+    bank: Bank
+    rules: Rules
+    orders: OrderBook
+    positions: Positions
+    desk: OrderDesk
+    notifications: Notifications
+    venue: Venue
 
 
 @dataclass(eq=False)
@@ -52,11 +62,13 @@ class Login:
 class Private:
     """Who is logged in where; implements `stream.AccountSide`."""
 
-    def __init__(self, keys: Keys, bank: Bank, rules: Rules) -> None:
-        self._keys, self._bank, self._rules = keys, bank, rules
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
         self._logins: dict[Session, Login] = {}
 
     def handle(self, session: Session, message: Any, now: float) -> list[Out] | None:
+        if isinstance(message, list):
+            return self._input(session, message, now)
         if not isinstance(message, dict):
             return None
         if message.get("event") == "auth":
@@ -86,11 +98,23 @@ class Private:
                     out.setdefault(session, []).append(self._frame(session, login, notice, now))
         return list(out.items())
 
+    def _input(self, session: Session, message: list[Any], now: float) -> list[Out]:
+        """`[0,CODE,null,{…}]`; the answer, then what it brought about in `tell`."""
+        login = self._logins.get(session)
+        if login is None or len(message) != 4 or message[0] != 0:
+            return []
+        code, payload = str(message[1]), message[3]
+        answer = self._rooms.notifications.by_socket(login.key, code, payload, now)
+        if answer is None:
+            return []
+        notice = Notice(login.key.user, "n", answer)
+        return [self._frame(session, login, notice, now)] if login.wants(notice) else []
+
     def _login(self, session: Session, message: dict[str, Any], now: float) -> list[Out]:
         try:
             key = self._admit(session, message, now)
         except Denied as denied:
-            self._rules.counters.error(denied.code)
+            self._rooms.rules.counters.error(denied.code)
             return [
                 event_text("auth", status="FAILED", chanId=0, code=denied.code, msg=denied.text)
             ]
@@ -100,7 +124,7 @@ class Private:
         session.beats[0] = now + HEARTBEAT_SECONDS
         session.due = min(session.due, session.beats[0])
         welcome = event_text(
-            "auth", status="OK", chanId=0, userId=self._bank.user(key.user, now).number,
+            "auth", status="OK", chanId=0, userId=self._rooms.bank.user(key.user, now).number,
             auth_id=str(uuid4()), caps=caps(key.permissions),
         )  # fmt: skip
         notices = [n for n in self._snapshots(key.user) if login.wants(n)]
@@ -109,26 +133,34 @@ class Private:
     def _admit(self, session: Session, message: dict[str, Any], now: float) -> Key:
         if session in self._logins:
             raise Denied(10100, "auth: dup")
-        if not self._rules.login(session.address, now):
+        if not self._rooms.rules.login(session.address, now):
             raise Denied(11010, "ratelimit: error")
         call = login_call(message)
         if call.payload not in (f"AUTH{call.nonce}".encode(), f"AUTH{call.nonce * 2}".encode()):
             raise Denied(10111, "auth: payload invalid")
-        return self._keys.admit(call, now)
+        return self._rooms.keys.admit(call, now)
 
     def _leave(self, session: Session, now: float) -> None:
-        if self._logins.pop(session, None):
-            session.beats.pop(0, None)
-            session.idle_since = now
+        login = self._logins.pop(session, None)
+        if login is None:
+            return
+        session.beats.pop(0, None)
+        session.idle_since = now
+        if login.flags & CANCEL_ON_DISCONNECT:
+            self._rooms.desk.cancel_all(login.key.user, now)
 
     def _snapshots(self, user: str) -> list[Notice]:
-        wallets = self._bank.wallets(user)
+        rooms, wallets = self._rooms, self._rooms.bank.wallets(user)
+        positions = rooms.positions.open(user)
+        worth, gain = rooms.positions.worth(user), rooms.positions.base(user)[0]
         rows: list[tuple[str, Any]] = [
-            ("ps", []),
+            ("ps", [position.row() for position in positions]),
             ("ws", [wallet.row(available=False) for wallet in wallets]),
-            ("os", []), ("fos", []), ("fcs", []), ("fls", []),
+            ("os", [order.row() for order in rooms.orders.open(user)]),
+            ("fos", []), ("fcs", []), ("fls", []),
             *(("wu", wallet.row()) for wallet in wallets),
-            ("bu", [0, 0]),
+            ("bu", [worth, worth + gain]),
+            *(("pu", p.row(rooms.venue.last(p.symbol))) for p in positions),
         ]  # fmt: skip
         return [Notice(user, code, row) for code, row in rows]
 

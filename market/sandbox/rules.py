@@ -37,7 +37,6 @@ DEFAULT_RATES = {
     "candles": 30,
     "book": 240,
     "status/deriv": 90,
-    "auth/w/withdraw": 10,
     "other": 90,
 }
 """Requests a minute. `other` is the rate of every account call that is not named, and of everything

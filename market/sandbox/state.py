@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
 from math import exp
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,14 @@ class Values:
         return self._start, listing.usd * exp(rng.gauss(0, listing.volatility / 4)), rng
 
 
+class Print(NamedTuple):
+    """A trade of the market among itself; `amount` signed by the taker's side, in units of 1e-8."""
+
+    symbol: str
+    price: float
+    amount: int
+
+
 class Market:
     """The seeded market behind the exchange; implements `topics.Source`.
 
@@ -79,6 +87,8 @@ class Market:
         self._unsettled: dict[str, deque[str]] = {}
         self._candles: dict[str, set[Topic]] = {}
         self._waiting: list[Event] = []
+        self._prints: list[Print] = []
+        self.watched: set[str] = set()
         self._desks: dict[str, Desk] = {}
         self._pair_desks: dict[str, PairDesk] = {}
         self._funding_desks: dict[str, FundingDesk] = {}
@@ -211,6 +221,24 @@ class Market:
         self._now = max(self._now, now)
         return events
 
+    # What the matching of customers' orders asks for (see `venue`)
+
+    def pair_desk(self, symbol: str) -> PairDesk | None:
+        return self._pair_desks.get(symbol)
+
+    def trade(self, desk: PairDesk, amount: int, price: float) -> None:
+        """A customer traded: signed by the taker's side, in units of 1e-8."""
+        self._waiting += [*self._report(desk, amount, price), *self._book_events(desk)]
+
+    def moved(self, desk: PairDesk) -> None:
+        """A customer's order came into the book, or left it."""
+        self._waiting += self._book_events(desk)
+
+    def take_prints(self) -> list[Print]:
+        """Trades of `watched` symbols that no customer had part in, since asked last."""
+        prints, self._prints = self._prints, []
+        return prints
+
     # The clock
 
     def _ms(self) -> int:
@@ -235,9 +263,10 @@ class Market:
         if desk.frozen:
             return []
         desk.quote(self._fair(desk))
-        events = [
-            event for price, amount in desk.take() for event in self._report(desk, amount, price)
-        ]
+        fills = desk.take()
+        if symbol in self.watched:
+            self._prints += [Print(symbol, price, amount) for price, amount in fills]
+        events = [event for price, amount in fills for event in self._report(desk, amount, price)]
         return events + self._book_events(desk)
 
     def _lend(self, symbol: str) -> list[Event]:

@@ -93,7 +93,10 @@ class Bank:
         return list(self._users.values())
 
     def wallets(self, user: str) -> list[Wallet]:
-        return list(self._wallets[user].values())
+        """Exchange wallets first, then margin, then funding."""
+        places = list(_START)
+        wallets = self._wallets[user].values()
+        return sorted(wallets, key=lambda w: (places.index(w.kind), w.currency))
 
     def wallet(self, user: str, kind: str, currency: str) -> Wallet:
         """One wallet; an empty one where there was none."""

@@ -1,7 +1,7 @@
 """How account values are spelled, and how a call is refused."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,14 @@ class Denied(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(code, text)
         self.code, self.text = code, text
+
+
+class Notice(NamedTuple):
+    """Something a customer's sockets are told: the code of channel 0 and the row."""
+
+    user: str
+    code: str
+    row: Any
 
 
 def encode(value: Any) -> str:

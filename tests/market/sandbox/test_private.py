@@ -6,10 +6,10 @@ import pytest
 
 from market.sandbox.house import House
 from market.sandbox.keys import Key
-from market.sandbox.private import Notice
 from market.sandbox.rules import Rates
 from market.sandbox.state import Market
 from market.sandbox.stream import SEQ_ALL, Close, Session
+from market.sandbox.wire import Notice
 from tests.market.sandbox.accounts import ALL, START, auth_event, sign
 
 
@@ -21,7 +21,7 @@ def house() -> House:
 @pytest.fixture
 def key(house: House) -> Key:
     house.bank.user("you", START)
-    return house.keys.issue("bot", "you", ALL, START)  # type: ignore[arg-type]
+    return house.keys.issue("bot", "you", ALL, START)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_an_account_channel_has_heartbeats_and_keeps_the_socket(
 
 def test_notices_reach_the_customers_sockets_that_want_them(house: House, key: Key) -> None:
     sessions = [house.streams.connect(START, str(place))[0] for place in range(3)]
-    other = house.keys.issue("", "bob", ALL, START)  # type: ignore[arg-type]
+    other = house.keys.issue("", "bob", ALL, START)
     say(house, sessions[0], auth_event(key.key, key.secret))
     say(house, sessions[1], auth_event(key.key, key.secret, filter=["wallet-exchange-BTC"]))
     house.bank.user("bob", START)
