@@ -112,7 +112,7 @@ class Connection:
         self._renew(sorted(self._protocol.live, key=str))
 
     async def serve(self) -> NoReturn:
-        """Until the connection is lost: then ConnectionFailed says why. Closes the socket."""
+        """Until the connection is lost: then ConnectionFailed says why. Close it afterwards."""
         try:
             while True:
                 await self._settle()
@@ -122,12 +122,14 @@ class Connection:
                 self._check_life()
         except (OSError, WebSocketException) as error:
             raise ConnectionFailed(f"{type(error).__name__}: {error}") from None
-        finally:
-            await self.close()
 
     async def close(self) -> None:
-        with suppress(OSError, WebSocketException):
-            await self._socket.close()
+        """In order, if the exchange answers within a second."""
+        try:
+            with suppress(OSError, WebSocketException):
+                await self._socket.close()
+        finally:
+            self._socket.transport.abort()
 
     async def _welcome(self) -> None:
         """The first frame must be the welcome of the version we speak."""

@@ -71,6 +71,7 @@ class Fleet:
         self._probing = asyncio.Lock()
         self._probe_delays = reconnect_delays(timing.pace, self._rng)
         self._next_connect = 0.0
+        self._proven = False  # that connections can be made at all
         self._out_of_reach = self._limited = False
 
     async def run(self) -> None:
@@ -142,12 +143,12 @@ class Fleet:
             await self._pause(slot, next(delays))
 
     async def _connect(self, slot: Slot) -> Connection:
-        """The slot's connection, once it is open. While the exchange is out of reach, one slot
-        at a time keeps trying, for all.
+        """The slot's connection, once it is open. While nobody knows whether the exchange can be
+        reached, one slot at a time tries, for all.
         """
         delays = reconnect_delays(self._timing.pace, self._rng)
         while not slot.connection:
-            if not self._out_of_reach:
+            if self._proven:
                 if not await self._try(slot):
                     await self._pause(slot, next(delays))
                 continue
@@ -165,6 +166,7 @@ class Fleet:
         except ConnectionFailed as failure:
             await self._note_failure(failure)
             return False
+        self._proven = True
         self._out_of_reach = self._limited = False
         self._probe_delays = reconnect_delays(self._timing.pace, self._rng)
         slot.opened += 1
@@ -181,12 +183,15 @@ class Fleet:
             log.warning("connection lost", reason=failure.reason)
         finally:
             slot.connection = None
+            self._proven = self._count_open() > 0
             self._table.lose(slot.channels)
             self._on_change()
+            await connection.close()
 
     async def _note_failure(self, failure: ConnectionFailed) -> None:
         self._counters.connects_failed += 1
-        self._out_of_reach = not self._count_open()
+        self._proven = self._count_open() > 0
+        self._out_of_reach = not self._proven
         self._limited = isinstance(failure, ConnectionLimited)
         log.warning("cannot connect", reason=failure.reason)
         if self._limited:
@@ -195,7 +200,7 @@ class Fleet:
                 await self._outside.ledger.use_up_connects()
 
     async def _pay(self, slot: Slot, probing: bool) -> bool:
-        """True when this slot may connect now, false when the exchange turned out of reach
+        """True when this slot may connect now, false when the exchange went out of reach
         meanwhile. First connects stand in one line, in the order of the plan; reconnects in
         another, since a part of the budget is theirs. The first few share that part: after a
         restart they carry what is watched, while the rest has to wait.
@@ -203,7 +208,7 @@ class Fleet:
         first = not slot.opened
         async with self._lanes[first]:
             await self._space_out()
-            while probing or not self._out_of_reach:
+            while probing or self._proven:
                 wait = await self._ask_ledger(first and self._count_open() >= URGENT)
                 if not wait:
                     return True

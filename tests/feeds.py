@@ -1,14 +1,22 @@
-"""`manage.py feed` in processes of its own, on a database of its own, before a sandbox exchange."""
+"""The feed in front of a sandbox exchange: in processes of its own, or inside the test."""
 
+import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 
+from market import conf
+from market.feed.ports import Counters
+from market.feed.runner import Feed
+from market.quotes import Source
 from tests import servers
 from tests.servers import Child, Dashboard, Exchange
 
@@ -67,3 +75,49 @@ def wait_for(ready: Callable[[], object], seconds: float = 20) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s")
         time.sleep(0.05)
+
+
+class Web:
+    """What a web process knows after each batch."""
+
+    def __init__(self, layer: InMemoryChannelLayer, counters: Counters) -> None:
+        self.layer = layer
+        self.counters = counters
+        self.rows: dict[str, list[Any]] = {}
+        self.status: dict[str, Any] = {"state": "", "reason": ""}
+
+    async def listen(self) -> None:
+        channel = await self.layer.new_channel()
+        await self.layer.group_add("market.ticks", channel)
+        while True:
+            batch = await self.layer.receive(channel)
+            self.status = batch["status"]
+            self.rows |= {symbol: json.loads(row) for symbol, row in batch["rows"].items()}
+
+    def shows(self, state: str, reason: str = "") -> Callable[[], bool]:
+        return lambda: self.status["state"] == state and reason in self.status["reason"]
+
+    def sources(self) -> Counter[int]:
+        return Counter(row[10] for row in self.rows.values())
+
+    def all_live(self) -> bool:
+        return bool(self.rows) and set(self.sources()) == {Source.LIVE}
+
+
+@asynccontextmanager
+async def fed_by(server: Exchange, **parts: Any) -> AsyncIterator[Web]:
+    """A feed in this loop, and what a web process sees of it. `parts` replace its surroundings."""
+    where = conf.Exchange("live", server.url, server.url, server.ws_url, server.ws_url, "tests")
+    layer = InMemoryChannelLayer()
+    feed = Feed(where, layer, **parts)
+    web = Web(layer, feed.counters)
+    listening = asyncio.ensure_future(web.listen())
+    await asyncio.sleep(0)
+    running = asyncio.ensure_future(feed.run())
+    try:
+        yield web
+    finally:
+        running.cancel()
+        listening.cancel()
+        await asyncio.wait({running, listening})
+        assert running.cancelled(), running.exception()
