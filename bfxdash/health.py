@@ -25,7 +25,8 @@ from prometheus_client.registry import Collector
 
 from market import limiter
 from market.bitfinex.errors import LimiterClosed
-from market.hub import SILENCE_SECONDS, Hub, hub
+from market.feeds import SILENCE_SECONDS
+from market.hub import Hub, hub
 from market.quotes import FeedState
 
 ANSWER_SECONDS = 2.0

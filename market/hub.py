@@ -19,11 +19,11 @@ import structlog
 from django.conf import settings
 
 from market.bitfinex.symbols import is_symbol
+from market.feeds import WHOLE, Feeds, Part
 from market.frames import DEFLATED, PLAIN, Encoding
 from market.quotes import FUNDING_FIELDS, FeedStatus, Quote, decode
 
 BEAT_SECONDS = 10.0  # a browser hears from us at least this often
-SILENCE_SECONDS = 15.0  # the feed sends a batch at least every 5 s
 BEHIND_SECONDS = 30.0  # a reader behind for longer is dropped
 CROWD = 64  # subscriptions; with more, only shared frames are compressed
 SHARED = 4  # readers with one subscription
@@ -82,8 +82,8 @@ class Hub:
     def __init__(self, window: float) -> None:
         self.seq = 0
         self.dropped = 0  # readers that were behind for too long
-        self.complete = False  # a full batch has come since the start or the last silence
-        self._listed = False  # a full batch has come ever: other symbols do not exist
+        self._listed = False  # the whole table has come once: other symbols do not exist
+        self._feeds = Feeds()
         self._window = window
         self._rows: dict[str, str] = {}
         self._versions: dict[str, int] = {}
@@ -97,7 +97,6 @@ class Hub:
         self._status_seq = 0
         self._beat_due = False
         self._offset = 0.0
-        self._heard: float | None = None
         self._beaten = self._flushed = float("-inf")
 
     # What comes in -----------------------------------------------------------------------------
@@ -109,14 +108,20 @@ class Hub:
             self._status = msgspec.structs.replace(self._status, since=int(wall * 1000))
 
     def apply(
-        self, rows: dict[str, str], status: FeedStatus, now: float, full: bool = False
+        self,
+        rows: dict[str, str],
+        status: FeedStatus,
+        now: float,
+        full: bool = False,
+        part: Part = WHOLE,
     ) -> None:
-        """One batch of the feed: symbol → encoded row. Rows that did not change cost nothing."""
-        self._heard = now
-        if full and rows:
-            self.complete = self._listed = True
+        """One batch of a feed: symbol → encoded row. Rows that did not change cost nothing."""
+        if part.ranges != self._feeds.ranges:
+            self._feeds = Feeds(part.ranges)
+        self._feeds.hear(part, status, now, full and bool(rows))
+        self._listed = self._listed or self.complete
         self._put(rows)
-        self._tell(status)
+        self._tell(self._feeds.status())
 
     def load(self, rows: dict[str, str]) -> None:
         """Rows saved earlier, for as long as the feed has said nothing."""
@@ -125,8 +130,8 @@ class Hub:
 
     def tick(self, now: float) -> None:
         """Once a second: notice a silent feed, keep the pulse, drop who cannot follow."""
-        if self._heard is not None and now - self._heard > SILENCE_SECONDS:
-            self._say_silent(self._heard)
+        if self._feeds.silenced(now, self._offset):
+            self._tell(self._feeds.status())
         if now - self._beaten >= BEAT_SECONDS:
             self._beat_due = True
         for reader in tuple(self._behind):
@@ -243,6 +248,11 @@ class Hub:
         return self._status
 
     @property
+    def complete(self) -> bool:
+        """Whether the whole table has come since the start or the last silence."""
+        return self._feeds.complete
+
+    @property
     def readers(self) -> int:
         """How many browsers are connected."""
         return sum(len(group.readers) for group in self._groups.values())
@@ -283,15 +293,6 @@ class Hub:
         old, self._status = self._status, status
         if msgspec.structs.replace(old, at=status.at) != status:
             self._beat_due = True
-
-    def _say_silent(self, heard: float) -> None:
-        heard_ms = int((heard + self._offset) * 1000)
-        self.complete = False  # batches may have been lost: ask for a whole table
-        self._tell(
-            FeedStatus(
-                state="stale", since=heard_ms, at=heard_ms, reason="no news from the price feed"
-            )
-        )
 
     def _move(self, reader: Reader, symbols: frozenset[str] | None) -> Group:
         self._unlink(reader)

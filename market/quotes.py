@@ -72,12 +72,15 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one flush of the feed carries to every web process.
 
-    `rows` maps symbol → the quote's JSON array as text; `full` says that it is every symbol.
+    `rows` maps symbol → the quote's JSON array as text; `full` says that it is every symbol of
+    this `range`, one of so many `ranges`.
     """
 
     rows: dict[str, str]
     status: FeedStatus
     full: bool = False
+    range: int = 0
+    ranges: int = 1
 
 
 encode = msgspec.json.Encoder().encode

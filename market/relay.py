@@ -16,6 +16,7 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.db import DatabaseError
 
+from market.feeds import Part
 from market.history import history
 from market.hub import Hub, hub
 from market.newest import saved_rows
@@ -151,7 +152,8 @@ class Relay:
         except msgspec.ValidationError as error:
             log.warning("not a batch of the feed", reason=str(error))
             return
-        self._hub.apply(batch.rows, batch.status, time.monotonic(), batch.full)
+        part = Part(batch.range, batch.ranges)
+        self._hub.apply(batch.rows, batch.status, time.monotonic(), batch.full, part)
         self.wake()
 
     def _note_layer(self, error: Exception | None) -> None:

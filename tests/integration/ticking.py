@@ -23,6 +23,7 @@ from channels.layers import get_channel_layer  # noqa: E402
 
 from bfxdash import server  # noqa: E402
 from bfxdash.asgi import application as dashboard  # noqa: E402
+from market import feeds  # noqa: E402
 from market import hub as hub_module  # noqa: E402
 from market.hub import hub  # noqa: E402
 from market.quotes import Quote, encode  # noqa: E402
@@ -30,7 +31,7 @@ from market.relay import TICKS, relay  # noqa: E402
 
 server.PING_SECONDS = int(os.environ.get("TEST_PING_SECONDS", "10"))
 server.PONG_SECONDS = int(os.environ.get("TEST_PONG_SECONDS", "60"))
-hub_module.SILENCE_SECONDS = float(os.environ.get("TEST_SILENCE_SECONDS", "15"))
+feeds.SILENCE_SECONDS = float(os.environ.get("TEST_SILENCE_SECONDS", "15"))
 hub_module.BEHIND_SECONDS = float(os.environ.get("TEST_BEHIND_SECONDS", "30"))
 
 

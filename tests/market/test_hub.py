@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market.feeds import Part
 from market.frames import text_of
 from market.hub import CROWD, SHARED, SLICE, Hub, hub
 from market.quotes import FUNDING_FIELDS, FeedStatus, FundingQuote, Quote, encode
@@ -581,3 +582,13 @@ def test_every_reader_converges_to_the_newest_values(steps):
         sink.busy = False
         target.drained(reader, 1.0)
         assert replayed(sink.take()) == {each.symbol: each.last for each in target.rows()}
+
+
+def test_with_several_feeds_the_table_is_whole_only_with_all_of_them():
+    market = Hub(window=0.1)
+    market.apply(rows(tA=1), LIVE, 0.0, full=True, part=Part(0, 2))
+    assert not market.complete
+    assert market.status.state == "connecting"
+    market.apply(rows(tB=1), LIVE, 0.0, full=True, part=Part(1, 2))
+    assert market.complete
+    assert market.status.state == "live"
