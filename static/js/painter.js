@@ -1,4 +1,5 @@
 const CATCH_UP_MS = 5000;
+const FLASH_MS = 400;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
@@ -80,10 +81,18 @@ export class Painter {
 
   #draw() {
     this.#frame = 0;
+    /** @type {HTMLElement[]} */
+    const flashed = [];
     for (const symbol of this.#dirty) {
       const view = this.#views.get(symbol);
-      if (view?.visible) this.#paintRow(view, true);
+      if (!view?.visible) continue;
+      this.#paintRow(view, true);
+      flashed.push(...view.flashed.splice(0));
     }
+    // Two steps and no animation: that one repaints sixty times a second, for three times the work.
+    if (!flashed.length) return;
+    setTimeout(() => fade(flashed), FLASH_MS / 2);
+    setTimeout(() => unflash(flashed), FLASH_MS);
   }
 
   /** @param {import("./row_view.js").RowView} view @param {boolean} flash */
@@ -147,4 +156,14 @@ export class Painter {
   #now() {
     return Date.now() + this.store.offset;
   }
+}
+
+/** @param {HTMLElement[]} cells */
+function fade(cells) {
+  for (const { dataset } of cells) if (dataset.flash) dataset.flash = `${dataset.flash}-fades`;
+}
+
+/** @param {HTMLElement[]} cells */
+function unflash(cells) {
+  for (const cell of cells) delete cell.dataset.flash;
 }

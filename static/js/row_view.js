@@ -4,7 +4,6 @@ import { polyline } from "./trend.js";
 
 /** @type {SourceWord[]} */
 const SOURCES = ["snapshot", "live", "stale"];
-const FLASH_MS = 400; // as in grid.css
 const FLASHING = new Set(["last", "bid", "ask"]);
 const SVG = "http://www.w3.org/2000/svg";
 const LONG = 11; // as in market/views/ticker_page.py
@@ -18,6 +17,8 @@ const TREND_HEIGHT = 20;
 export class RowView {
   visible = false;
   favourite = false;
+  /** Cells that flash since this was last emptied. @type {HTMLElement[]} */
+  flashed = [];
   /** @type {Map<string, HTMLElement>} */
   #cells = new Map();
   /** @type {number} */
@@ -152,7 +153,7 @@ export class RowView {
     cell.classList.toggle("long", shown.length + note.length > LONG);
     if (flash && old && exact && FLASHING.has(field)) {
       cell.dataset.flash = Number(exact) > Number(old) ? "up" : "down";
-      setTimeout(() => delete cell.dataset.flash, FLASH_MS);
+      this.flashed.push(cell);
     }
   }
 

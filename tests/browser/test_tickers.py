@@ -189,14 +189,20 @@ def test_only_the_rows_on_the_screen_are_watched(page, dashboard):
     assert watched[-1].count('"t') < 100
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (768, 1024), (390, 844)])
-def test_no_page_scrolls_sideways_and_no_price_is_cut(live, width, height):
-    live.set_viewport_size({"width": width, "height": height})
-    assert live.evaluate("() => document.documentElement.scrollWidth") == width
-    cut = live.locator(f"{SHOWN} td[data-field]").evaluate_all(
-        "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(c => c.textContent)"
-    )
-    assert cut == []
+CUT = """cells => cells.map(cell => [cell, cell.closest('td, th')])
+    .filter(([cell, box]) => box.clientWidth && (cell === box
+        ? box.scrollWidth > box.clientWidth + 1
+        : cell.offsetWidth > box.clientWidth))
+    .map(([cell, box]) => `${box.clientWidth} px: ${cell.textContent}`)"""
+WIDTHS = (320, 390, 519, 520, 640, 700, 768, 780, 900, 1020, 1230, 1380, 1440, 1920)
+
+
+def test_at_every_width_nothing_scrolls_sideways_and_no_symbol_or_price_is_cut(live):
+    for width in WIDTHS:
+        live.set_viewport_size({"width": width, "height": 900})
+        assert live.evaluate("() => document.documentElement.scrollWidth") == width
+        shown = live.locator(f"{SHOWN} :is(td[data-field], .pair)")
+        assert shown.evaluate_all(CUT) == [], width
 
 
 def test_a_phone_opens_the_whole_row_by_a_tap(live):
