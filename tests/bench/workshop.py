@@ -3,6 +3,7 @@ the peers' own venv, node's `ws`. Something that cannot be made is missing, not 
 that need it say so.
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -36,7 +37,11 @@ class Workshop:
 
     def python(self) -> Path:
         """Python with the peers' dependencies."""
-        return self._once("python", self._make_venv)
+        return self._once("python", lambda: self._make_venv("venv", "requirements.txt"))
+
+    def traders(self) -> Path:
+        """Python with bitfinex-api-py and ccxt, whose pins clash with the others'."""
+        return self._once("traders", lambda: self._make_venv("traders", "traders.txt"))
 
     def node_folder(self) -> Path:
         """The folder whose node_modules holds `ws`."""
@@ -62,19 +67,15 @@ class Workshop:
             _run([compiler, "-O2", "-o", str(target), str(HERE / "loadgen.c")])
         return target
 
-    def _make_venv(self) -> Path:
-        folder = self._dated("venv", HERE / "requirements.txt")
+    def _make_venv(self, name: str, requirements: str) -> Path:
+        folder = self._dated(name, HERE / requirements)
         python = folder / "bin" / "python"
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            pins = ["--require-hashes", "-r", str(HERE / "requirements.txt")]
-            if uv := shutil.which("uv"):
-                _run([uv, "venv", "-q", "-p", sys.executable, str(folder)])
-                _run([uv, "pip", "install", "-q", "--python", str(python), *pins])
-            else:
-                venv.create(folder, with_pip=True)
-                _run([str(python), "-m", "pip", "install", "-q", *pins])
-            (folder / "complete").touch()
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # test workers may want it at the same time
+            if not (folder / "complete").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                _fill_venv(folder, python, ["--require-hashes", "-r", str(HERE / requirements)])
+                (folder / "complete").touch()
         return python
 
     def _make_node(self) -> Path:
@@ -93,6 +94,15 @@ class Workshop:
         """A path that changes with its source, so that a stale build is never used."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder / f"{name}-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
+
+
+def _fill_venv(folder: Path, python: Path, pins: list[str]) -> None:
+    if uv := shutil.which("uv"):
+        _run([uv, "venv", "-q", "-p", sys.executable, str(folder)])
+        _run([uv, "pip", "install", "-q", "--python", str(python), *pins])
+    else:
+        venv.create(folder, with_pip=True)
+        _run([str(python), "-m", "pip", "install", "-q", *pins])
 
 
 def _run(command: list[str]) -> None:

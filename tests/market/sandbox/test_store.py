@@ -64,5 +64,5 @@ def test_a_row_of_another_form_stops_the_start(tmp_path: Path) -> None:
     changes.put("order", "5", {"id": "five"})
     store.write(changes.take())
 
-    with pytest.raises(ValueError, match="Object missing required field"):
+    with pytest.raises(ValueError, match="Expected `int`, got `str`"):
         fresh_house().load(store)
