@@ -71,14 +71,14 @@ class Worker:
         if random.random() < PAUSED:
             time.sleep(random.random() * self.longest_pause)
         time.sleep(ready.window.wait_ns(time.monotonic_ns()) / 1_000_000_000)
-        now = time.monotonic_ns()
         try:
-            ready.window.check(now)
+            ready.window.check(time.monotonic_ns())
         except SendWindowMissed:
             done.dropped += 1
         else:
+            written_at = time.monotonic_ns()  # not the reading that was checked
             self.wire.sendall(b"%d\n" % ready.nonce)
-            done.sent.append((asked, now))
+            done.sent.append((asked, written_at))
 
     def cancel(self, key: Any) -> int:
         """A halt of orders lets a cancel through."""
