@@ -29,6 +29,10 @@ def test_a_dead_process_is_gone() -> None:
     assert is_gone(named(dead.pid))
 
 
-@pytest.mark.parametrize("name", ["", "x", "elsewhere:1:ab", named("x"), named(10**30)])
+@pytest.mark.parametrize(
+    "name",
+    ["", "x", "elsewhere:1:ab", named("x"), named(10**30)],
+    ids=["empty", "a word", "another machine", "no number", "no such number"],
+)
 def test_a_process_that_cannot_be_seen_may_always_live(name: str) -> None:
     assert not is_gone(name)
