@@ -90,6 +90,22 @@ def test_a_start_without_the_exchange_shows_the_values_saved_last(
     expect(page.locator(NOTICE)).to_contain_text("cannot reach Bitfinex")
 
 
+def test_a_page_that_came_empty_fills_without_reload(page, start_exchange, start_dashboard):
+    exchange = start_exchange(BFX_RATES=QUICK)
+    exchange.kill()
+    page.goto(start_dashboard(exchange, profile="embedded", BFX_RATES=QUICK).url)
+    expect(page.get_by_text("Waiting for the first prices")).to_be_visible()
+    mark(page)
+    exchange.start()
+    bitcoin = page.locator('[data-symbol="tBTCUSD"]')
+    expect(bitcoin.locator('[data-field="last"]')).to_have_text(re.compile(r"\d"), timeout=60_000)
+    expect(bitcoin.locator("th")).to_have_text("BTC/USDBitcoin")
+    expect(page.locator('[data-symbol="tTESTBTC:TESTUSD"] em')).to_have_text("paper")
+    assert page.locator(ROWS).count() > 300
+    expect(page.get_by_text("Waiting for the first prices")).to_be_hidden()
+    expect_not_reloaded(page)
+
+
 def test_after_a_sleep_the_page_asks_for_a_fresh_table(page, dashboard):
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda text: sent.append(text)))
