@@ -116,8 +116,7 @@ def run_once(spec: Spec, workshop: Workshop) -> Run:
 
 def _micro(what: str) -> Run:
     command = [sys.executable, "-m", "tests.bench.micro", what]
-    process = subprocess.Popen(command, cwd=servers.ROOT, stdout=-1, stderr=-1)
-    servers.pin(process.pid, servers.cores()[0])
+    process = servers.start(command, servers.cores()[0], stdout=-1, stderr=-1)
     try:
         out, err = process.communicate(timeout=MICRO_S)
     finally:
@@ -134,8 +133,7 @@ def _load(spec: Spec, workshop: Workshop) -> Run:
         command = [*command, *_arguments(spec.load, server)]
         watch = Watch(server.process.pid, server.port, spec.load.stalled)
         watch.before()
-        loader = subprocess.Popen(command, cwd=servers.ROOT, stdout=-1, stderr=-1)
-        servers.pin(loader.pid, servers.cores()[1])
+        loader = servers.start(command, servers.cores()[1], stdout=-1, stderr=-1)
         try:
             return _follow(loader, watch, spec.load)
         finally:

@@ -9,16 +9,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.bench.catalog import Spec
 from tests.bench.workshop import Missing, Workshop
+from tests.servers import ROOT, die_with_parent, free_port
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 START_S = 30
 SOCKETS = "100000"
+PRIORITY = -15
 SECRET_KEY = "of-the-bench-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 PATHS = {"ours": "/ws/tickers/"}
 Command = tuple[list[str], dict[str, str]]
@@ -43,15 +45,21 @@ def cores() -> tuple[int | None, int | None]:
     return (free[0], free[1]) if len(free) > 1 else (None, None)
 
 
-def pin(pid: int, core: int | None) -> None:
+def start(command: list[str], core: int | None, **options: Any) -> subprocess.Popen[bytes]:
+    """Starts a process on its core, and before other work where we may: all variants alike."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        start_new_session=True,  # Linux shares a core out by session first
+        preexec_fn=die_with_parent,
+        **options,
+    )
     if core is not None:
-        os.sched_setaffinity(pid, {core})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        os.sched_setaffinity(process.pid, {core})
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, PRIORITY)
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(PRIORITY))
+    return process
 
 
 @contextmanager
@@ -64,11 +72,10 @@ def running(spec: Spec, workshop: Workshop) -> Iterator[Server]:
         cookie = _make_session(environment) if spec.server == "auth" else ""
         log = Path(folder) / "server.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            process = start(
+                command, cores()[0], env=environment, stdout=output, stderr=subprocess.STDOUT
             )
         try:
-            pin(process.pid, cores()[0])
             _wait_until_listening(process, port, log)
             yield Server(process, port, feed, PATHS.get(spec.server, "/"), cookie)
         finally:
