@@ -20,6 +20,7 @@ class OrderBook:
         self._orders: dict[int, Order] = {}
         self._open: dict[str, dict[int, Order]] = {}
         self._closed: dict[str, list[Order]] = {}
+        self._watched: dict[int, Order] = {}
         self._queues: dict[tuple[str, bool], list[tuple[Decimal, int, int]]] = {}
         self._places: dict[int, tuple[Decimal, int, int]] = {}
         self._arrived = 0
@@ -30,6 +31,7 @@ class OrderBook:
             self._orders[order.id] = order
             if order.active:
                 self._open.setdefault(order.user, {})[order.id] = order
+                self._watch(order)
             else:
                 self._closed.setdefault(order.user, []).append(order)
         return max(self._orders, default=0)
@@ -44,7 +46,14 @@ class OrderBook:
         if not order.active and order.id in self._open[order.user]:
             del self._open[order.user][order.id]
             self._closed.setdefault(order.user, []).append(order)
+        self._watch(order)
         self._changes.put("order", str(order.id), order)
+
+    def _watch(self, order: Order) -> None:
+        if order.active and (order.pending or order.tif is not None):
+            self._watched[order.id] = order
+        else:
+            self._watched.pop(order.id, None)
 
     def get(self, order_id: int) -> Order | None:
         return self._orders.get(order_id)
@@ -68,6 +77,10 @@ class OrderBook:
         for orders in self._open.values():
             yield from orders.values()
 
+    def watched(self) -> list[Order]:
+        """Open orders that time or the last price can change: stops, and those with an end."""
+        return list(self._watched.values())
+
     # Those that rest, by price and time
 
     def rest(self, order: Order) -> None:
@@ -88,9 +101,9 @@ class OrderBook:
             del self._queues[order.symbol, order.buys]
         return True
 
-    def resting(self, symbol: str, *, bid: bool) -> list[Order]:
-        """Best first."""
-        return [self._orders[number] for _, _, number in self._queues.get((symbol, bid), ())]
+    def resting(self, symbol: str, *, bid: bool) -> Iterator[Order]:
+        """Best first. The queue must not change meanwhile."""
+        return (self._orders[number] for _, _, number in self._queues.get((symbol, bid), ()))
 
     def resting_symbols(self) -> set[str]:
         return {symbol for symbol, _ in self._queues}

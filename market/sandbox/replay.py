@@ -24,7 +24,8 @@ import msgspec
 from market.sandbox.book import checksum
 from market.sandbox.conf import Listing
 from market.sandbox.prices import Pair, spell_row, split_pair
-from market.sandbox.stream import SEQ_ALL, TIMESTAMP, read_topic
+from market.sandbox.stream import SEQ_ALL, TIMESTAMP
+from market.sandbox.subscriptions import read_topic
 from market.sandbox.topics import Event, Refused, Row, Topic
 
 _TRADES_KEPT = 600

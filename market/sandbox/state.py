@@ -7,11 +7,9 @@ often or seldom it is advanced and whatever is subscribed.
 """
 
 import heapq
-import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count, islice
-from math import exp
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +19,7 @@ from market.sandbox.conf import Listing
 from market.sandbox.desk import Desk, FundingDesk, PairDesk, listed
 from market.sandbox.prices import FUNDING, FUTURES, PAIRS, Pair, currency, five, spell_row
 from market.sandbox.topics import Event, Refused, Row, Topic, check, split_candle_key
+from market.sandbox.values import Values
 
 TICKER_SECONDS = 10.0
 """The exchange sends at most one ticker a symbol in so many seconds (recorded 2021)."""
@@ -30,31 +29,6 @@ SLOW_BOOK_SECONDS = 2.0
 SNAPSHOT_TRADES = 30
 SNAPSHOT_CANDLES = 240
 _CATCH_UP_SECONDS = 600.0
-
-
-class Values:
-    """What each currency is worth in USD, walking at random from its reference price."""
-
-    def __init__(self, seed: int, start: float) -> None:
-        self._seed, self._start = seed, start
-        self._values: dict[str, tuple[float, float, random.Random]] = {}
-
-    def at(self, code: str, now: float) -> float:
-        """The value now; `now` must not fall."""
-        listing = currency(code)
-        if listing.code == "USD":
-            return 1.0
-        then, value, rng = self._values.get(listing.code) or self._first(listing.code)
-        if now > then:
-            value *= exp(rng.gauss(0, listing.volatility * ((now - then) / 86400) ** 0.5))
-            value = min(max(value, listing.usd / 3), listing.usd * 3)
-        self._values[listing.code] = (now, value, rng)
-        return value
-
-    def _first(self, code: str) -> tuple[float, float, random.Random]:
-        rng = random.Random(f"{self._seed}:{code}")
-        listing = currency(code)
-        return self._start, listing.usd * exp(rng.gauss(0, listing.volatility / 4)), rng
 
 
 class Print(NamedTuple):

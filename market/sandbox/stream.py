@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from market.sandbox.rules import Rules
+from market.sandbox.subscriptions import ack_fields, pair_field, read_topic
 from market.sandbox.topics import Event, Refused, Source, Topic
 
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM, BULK_UPDATES = 32768, 65536, 131072, 536870912
@@ -225,7 +226,7 @@ class Streams:
             topic = read_topic(message)
         except Refused as refused:
             return [self._error(refused.args[1], refused.args[0], echo)]
-        pair = _pair_field(topic)
+        pair = pair_field(topic)
         if topic in session.numbers:
             return [
                 self._error(10301, "subscribe: dup", echo, chanId=session.numbers[topic], **pair)
@@ -246,7 +247,7 @@ class Streams:
         channel = session.add(topic, now)
         self._listeners.setdefault(topic, {})[session] = None
         ack = event_text(
-            "subscribed", channel=topic.channel, chanId=channel, **_ack_fields(topic),
+            "subscribed", channel=topic.channel, chanId=channel, **ack_fields(topic),
             **({"subId": message["subId"]} if "subId" in message else {}),
         )  # fmt: skip
         data: list[Out] = [
@@ -292,42 +293,6 @@ class Streams:
         self._rules.counters.error(code)
         fields = {**echo, "event": "error", "msg": text, "code": code, **more}
         return msgspec.json.encode(fields).decode()
-
-
-def read_topic(message: dict[str, Any]) -> Topic:
-    """The channel a subscription asks for; raises Refused(text, code)."""
-    channel = message.get("channel")
-    if not isinstance(channel, str):
-        raise Refused("channel: unknown", 10302)
-    if channel in ("candles", "status"):
-        return Topic(channel, str(message.get("key", "")))
-    if channel not in ("ticker", "trades", "book"):
-        raise Refused("channel: unknown", 10300)
-    symbol = str(message.get("symbol") or message.get("pair") or "")
-    if not symbol.startswith(("t", "f")):
-        symbol = f"t{symbol}"
-    if channel != "book":
-        return Topic(channel, symbol)
-    asked = (str(message.get(key, usual)) for key, usual in _BOOK_FIELDS)
-    return Topic(channel, symbol, *asked)
-
-
-_BOOK_FIELDS = (("prec", "P0"), ("freq", "F0"), ("len", "25"))
-
-
-def _pair_field(topic: Topic) -> dict[str, str]:
-    if topic.channel in ("candles", "status"):
-        return {}
-    return {"currency" if topic.key.startswith("f") else "pair": topic.key[1:]}
-
-
-def _ack_fields(topic: Topic) -> dict[str, str]:
-    if topic.channel in ("candles", "status"):
-        return {"key": topic.key}
-    fields = {"symbol": topic.key}
-    if topic.channel == "book":
-        fields |= {"prec": topic.prec, "freq": topic.freq, "len": topic.length}
-    return fields | _pair_field(topic)
 
 
 def each(sessions: Iterable[Session], *outs: Out) -> list[tuple[Session, list[Out]]]:

@@ -70,7 +70,7 @@ class Trading:
         """What time and prices bring: ends, triggers, fills."""
         now_ms = int(now * 1000)
         prints = self._venue.prints()
-        for order in list(self._orders.every_open()):
+        for order in self._orders.watched():
             if order.active and order.tif is not None and order.tif <= now_ms:
                 self.end(order, "CANCELED", now)
             elif order.active and order.pending and self._triggered(order):
@@ -161,12 +161,10 @@ class Trading:
         """The book against an order: the market's offers and other orders, best first."""
         bid, sign = not order.buys, 1 if order.buys else -1
         own = bool(order.meta.get("protect_selfmatch"))
-        guests = iter(
-            [
-                Match(guest.price, abs(guest.amount), guest)
-                for guest in self._orders.resting(order.symbol, bid=bid)
-                if not (own and guest.user == order.user)
-            ]
+        guests = (
+            Match(guest.price, abs(guest.amount), guest)
+            for guest in self._orders.resting(order.symbol, bid=bid)
+            if not (own and guest.user == order.user)
         )
         guest = next(guests, None)
         for offer in self._venue.offers(order.symbol, bid=bid):
@@ -192,24 +190,20 @@ class Trading:
 
     def _reach(self, symbol: str, now: float, *, bid: bool) -> None:
         """Trade what rests with offers of the market that crossed it."""
-        for order in self._orders.resting(symbol, bid=bid):
-            while order.active:
-                offer = next(self._venue.offers(symbol, bid=not bid), None)
-                if offer is None or (
-                    offer.price > order.price if bid else offer.price < order.price
-                ):
-                    return
-                amount = min(offer.amount, abs(order.amount))
-                self._venue.take(symbol, bid=not bid, amount=amount, price=order.price)
-                fill = Fill(amount if bid else -amount, order.price, maker=True)
-                self._fill_resting(order, fill, now)
+        while order := next(self._orders.resting(symbol, bid=bid), None):
+            offer = next(self._venue.offers(symbol, bid=not bid), None)
+            if offer is None or (offer.price > order.price if bid else offer.price < order.price):
+                return
+            amount = min(offer.amount, abs(order.amount))
+            self._venue.take(symbol, bid=not bid, amount=amount, price=order.price)
+            fill = Fill(amount if bid else -amount, order.price, maker=True)
+            self._fill_resting(order, fill, now)
 
     def _follow(self, printed: Print, now: float) -> None:
         """A trade of others at or through the price of what rests would have met it first."""
         bid, left = printed.amount < 0, abs(printed.amount)
-        for order in self._orders.resting(printed.symbol, bid=bid):
-            through = printed.price <= order.price if bid else printed.price >= order.price
-            if not left or not through:
+        while left and (order := next(self._orders.resting(printed.symbol, bid=bid), None)):
+            if printed.price > order.price if bid else printed.price < order.price:
                 return
             amount = min(left, abs(order.amount))
             left -= amount

@@ -1,13 +1,11 @@
 """Customers of the exchange and their wallets: invented money, kept to the last digit."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from market.sandbox.store import Changes, Store
-from market.sandbox.wire import Denied
 
 ZERO = Decimal(0)
 
@@ -89,9 +87,6 @@ class Bank:
                     self._open(name, kind, currency).balance = Decimal(amount)
         return self._users[name]
 
-    def users(self) -> list[User]:
-        return list(self._users.values())
-
     def wallets(self, user: str) -> list[Wallet]:
         """Exchange wallets first, then margin, then funding."""
         places = list(_START)
@@ -103,14 +98,8 @@ class Bank:
         return self._wallets[user].get((kind, currency)) or self._open(user, kind, currency)
 
     def reserve(self, wallet: Wallet, amount: Decimal) -> None:
-        """Take so much of what is available for an order. Raises Denied when there is less."""
-        if amount > wallet.available:
-            raise Denied(10001, f"Invalid order: not enough {wallet.kind} balance for ")
+        """Hold so much for an order; below 0, let go of it."""
         wallet.reserved += amount
-        self._note(wallet)
-
-    def release(self, wallet: Wallet, amount: Decimal) -> None:
-        wallet.reserved -= amount
         self._note(wallet)
 
     def book(self, wallet: Wallet, amount: Decimal, change: str, meta: dict[str, Any]) -> None:
@@ -118,10 +107,6 @@ class Bank:
         wallet.balance += amount
         wallet.change, wallet.meta = change, meta
         self._note(wallet)
-
-    def all(self) -> Iterator[Wallet]:
-        for wallets in self._wallets.values():
-            yield from wallets.values()
 
     def _open(self, user: str, kind: str, currency: str) -> Wallet:
         wallet = self._wallets[user][kind, currency] = Wallet(user, kind, currency)

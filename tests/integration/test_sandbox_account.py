@@ -1,6 +1,7 @@
 """The sandbox's account half on real loopback sockets: keys, limits, faults, restarts."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +57,7 @@ class Customer:
 
 @pytest.fixture
 async def customer() -> AsyncIterator[Customer]:
-    rates = Rates.read('{"window": 1, "rates": {"auth/r/wallets": 5}}')
+    rates = Rates.read('{"window": 2, "rates": {"auth/r/wallets": 5}}')
     exchange = Exchange(Market(1, time.time(), ("tBTCUSD",)), rates, seed=1, state=None)
     exchange.load()
     async with exchange.serving(0, None) as ports, aiohttp.ClientSession() as http:
@@ -98,7 +99,7 @@ async def test_a_broken_rate_blocks_the_address_for_account_calls_too(customer: 
     assert (await customer.call("auth/r/permissions"))[1] == {"error": "ERR_RATE_LIMIT"}
     async with customer.http.get(f"{customer.base}/v2/platform/status") as reply:
         assert reply.status == 429
-    await asyncio.sleep(1.05)
+    await asyncio.sleep(2.05)
     assert (await customer.call("auth/r/wallets"))[0] == 200
     errors = [arrival["error"] for arrival in await customer.arrivals()]
     assert errors.count("ERR_RATE_LIMIT") == 2
@@ -163,23 +164,81 @@ async def test_the_key_page_makes_a_key_and_shows_its_secret_once(customer: Cust
         assert reply.status == 403
 
 
-def test_keys_and_nonces_survive_a_killed_exchange(
+LIMIT = json.dumps(
+    {"type": "EXCHANGE LIMIT", "symbol": "tBTCUSD", "amount": "0.1", "price": "20000", "cid": 7}
+)
+
+
+async def orders(customer: Customer) -> list[dict[str, Any]]:
+    """The truth about orders, whatever their owners were told."""
+    found: list[dict[str, Any]] = (await customer.controls("GET", "/orders?user=you"))[1]["orders"]
+    return found
+
+
+@pytest.mark.parametrize(("before", "placed"), [(False, 1), (True, 0)])
+async def test_an_order_whose_reply_was_lost_is_there_or_not(
+    customer: Customer, before: bool, placed: int
+) -> None:
+    await customer.controls("POST", "/faults", kind="lost", endpoint=SUBMIT, before=before)
+    with pytest.raises(aiohttp.ClientError):
+        await customer.call(SUBMIT, LIMIT)
+
+    assert [order["cid"] for order in await orders(customer)] == [7] * placed
+    assert len((await customer.call("auth/r/orders"))[1]) == placed
+
+
+@pytest.mark.parametrize("kind", ["truncate", "cut", "status"])
+async def test_an_order_with_a_broken_reply_is_there(customer: Customer, kind: str) -> None:
+    await customer.controls("POST", "/faults", kind=kind, endpoint=SUBMIT)
+    with contextlib.suppress(aiohttp.ClientError, ValueError):
+        await customer.call(SUBMIT, LIMIT)
+
+    assert len(await orders(customer)) == 1
+
+
+async def test_the_control_port_fills_an_order_in_parts(customer: Customer) -> None:
+    number = (await customer.call(SUBMIT, LIMIT))[1][4][0][0]
+    path = f"/orders/{number}/fill"
+    status, order = await customer.controls("POST", path, amount="0.04")
+    assert (status, order["amount"], order["status"]) == (
+        200, "0.06000000", "PARTIALLY FILLED @ 20000(0.04)",
+    )  # fmt: skip
+    assert (await customer.controls("POST", path))[1]["active"] is False
+    assert (await customer.controls("POST", path))[0] == 400
+    assert (await customer.controls("POST", "/orders/5/fill"))[0] == 404
+
+
+async def test_a_socket_hears_what_rest_does(customer: Customer) -> None:
+    async with connect(customer.ws_url) as ws:
+        await ws.recv()
+        await ws.send(auth_event(customer.key, customer.secret, filter=["trading", "notify"]))
+        heard = [json.loads(await ws.recv()) for _ in range(3)]
+        assert [frame[1] for frame in heard[1:]] == ["ps", "os"]
+        number = (await customer.call(SUBMIT, LIMIT))[1][4][0][0]
+        code, row = json.loads(await asyncio.wait_for(ws.recv(), 2))[1:]
+        assert (code, row[0], row[2]) == ("on", number, 7)
+        await ws.send(json.dumps([0, "oc", None, {"id": number}]))
+        answers = [json.loads(await asyncio.wait_for(ws.recv(), 2)) for _ in range(2)]
+        assert [answer[1] for answer in answers] == ["n", "oc"]
+
+
+def test_keys_orders_and_nonces_survive_a_killed_exchange(
     start_exchange: Callable[..., servers.Exchange],
 ) -> None:
     exchange = start_exchange()
-    given = {"permissions": {"wallets": ["read"]}}
+    given = {"permissions": ALL}
     made = requests.post(f"{exchange.control}/keys", json=given, timeout=5).json()
 
-    def status(nonce: int) -> int:
-        path = "auth/r/wallets"
-        signed = headers(made["key"], made["secret"], path, "{}", nonce)
+    def call(nonce: int, path: str, body: str = "{}") -> Any:
+        signed = headers(made["key"], made["secret"], path, body, nonce)
         url = f"{exchange.url}/v2/{path}"
-        return requests.post(url, data="{}", headers=signed, timeout=5).status_code
+        return requests.post(url, data=body, headers=signed, timeout=5).json()
 
-    assert status(50) == 200
+    (row,) = call(50, SUBMIT, LIMIT)[4]
     exchange.kill()
     exchange.start()
-    assert (status(50), status(51)) == (500, 200)
+    assert call(50, "auth/r/orders") == ["error", 10114, "nonce: small"]
+    assert call(51, "auth/r/orders") == [row]
     assert exchange.child.stop() == 0
     assert "Fatal" not in exchange.child.log
     state = Path(exchange.folder) / "accounts.sqlite3"

@@ -106,3 +106,18 @@ def test_depth_counts_price_levels_not_orders() -> None:
     book = book_of((100, 1), (100, 2), (99, 4), (98, 8))
 
     assert book.depth(2, bid=True) == 7_00000000
+
+
+def test_guests_are_seen_but_not_among_the_books_own() -> None:
+    book = Book()
+    book.add(Order(1, 100.0, 50_000_000), bid=True)
+    view = View(book, "P0", 25)
+    book.show(Order(7, 101.0, 25_000_000), bid=True)
+    book.show(Order(8, 100.0, 25_000_000), bid=True)
+
+    assert view.update() == ["[101,1,0.25]", "[100,2,0.75]"]
+    assert [order.id for order in book.shown(bid=True)] == [7, 1, 8]
+    assert [order.id for order in book.side(bid=True)] == [1]
+    book.hide(7, bid=True)
+    book.hide(8, bid=True)
+    assert view.update() == ["[101,0,1]", "[100,1,0.5]"]

@@ -22,6 +22,8 @@ def reborn(house: House, folder: Path) -> House:
 def test_everything_a_customer_has_survives(alice: Customer, house: House, tmp_path: Path) -> None:
     alice.submit("0.01", type="EXCHANGE MARKET")
     alice.submit("0.02", type="MARKET")
+    alice.submit("0.02", symbol="tETHUSD", type="MARKET")
+    alice.submit("-0.02", symbol="tETHUSD", type="MARKET")
     alice.submit("0.1", 40000, cid=5, gid=6, flags=64, meta={"x": 1})
     alice.submit("-0.1", 30000, type="EXCHANGE STOP")
     gone = alice.submit("0.1", 40000)[0]
@@ -29,9 +31,9 @@ def test_everything_a_customer_has_survives(alice: Customer, house: House, tmp_p
     again = Customer(reborn(house, tmp_path), alice.key)
     again.clock = alice.clock
 
-    for path in ("auth/r/wallets", "auth/r/orders", "auth/r/orders/hist", "auth/r/trades/hist",
-                 "auth/r/ledgers/hist", "auth/r/info/user", "auth/r/positions/snap"):  # fmt: skip
-        assert again.ask(path) == alice.ask(path), path
+    for path in ("wallets", "orders", "orders/hist", "trades/hist", "ledgers/hist", "info/user",
+                 "positions/snap", "positions/hist"):  # fmt: skip
+        assert again.ask(f"auth/r/{path}") == alice.ask(f"auth/r/{path}"), path
 
 
 def test_orders_go_on_where_they_were(alice: Customer, house: House, tmp_path: Path) -> None:
