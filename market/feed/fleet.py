@@ -143,19 +143,24 @@ class Fleet:
             await self._pause(slot, next(delays))
 
     async def _connect(self, slot: Slot) -> Connection:
-        """The slot's connection, once it is open. While nobody knows whether the exchange can be
-        reached, one slot at a time tries, for all.
-        """
+        """The slot's connection, once it is open."""
         delays = reconnect_delays(self._timing.pace, self._rng)
         while not slot.connection:
-            if self._proven:
-                if not await self._try(slot):
-                    await self._pause(slot, next(delays))
-                continue
-            async with self._probing:
-                if not await self._try(slot, probing=True):
-                    await self._pause(slot, next(self._probe_delays))
+            if not self._proven:
+                await self._probe(slot)
+            elif not await self._try(slot):
+                await self._pause(slot, next(delays))
         return slot.connection
+
+    async def _probe(self, slot: Slot) -> None:
+        """While nobody knows whether the exchange can be reached, one slot at a time tries, for
+        all.
+        """
+        async with self._probing:
+            if self._proven:
+                return
+            if not await self._try(slot, probing=True):
+                await self._pause(slot, next(self._probe_delays))
 
     async def _try(self, slot: Slot, *, probing: bool = False) -> bool:
         if not await self._pay(slot, probing):
@@ -170,7 +175,6 @@ class Fleet:
         self._out_of_reach = self._limited = False
         self._probe_delays = reconnect_delays(self._timing.pace, self._rng)
         slot.opened += 1
-        slot.retry_at = None
         slot.connection.want(slot.channels)
         self._on_change()
         return True
@@ -234,6 +238,7 @@ class Fleet:
         slot.retry_at = self._clock.monotonic() + (until or seconds)
         self._on_change()
         await asyncio.sleep(seconds)
+        slot.retry_at = None
 
     def _count_open(self) -> int:
         return sum(slot.connection is not None for slot in self._slots)

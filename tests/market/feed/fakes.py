@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import count
 from typing import Any
@@ -18,7 +19,7 @@ from market.bitfinex.pacing import Pace
 from market.feed.ports import Clock, LedgerAway, Outside, RestFailed, Timing
 
 QUICK = Timing(
-    silence=0.6,
+    silence=30.0,
     check=0.02,
     healthy=0.5,
     connect=1.0,
@@ -33,6 +34,7 @@ QUICK = Timing(
     lease=0.3,
     wanted=0.5,
 )
+WATCHFUL = replace(QUICK, silence=0.8)
 
 
 class FakeClock(Clock):
@@ -255,7 +257,7 @@ def outside(url: str, **parts: Any) -> Outside:
     return Outside(url=url, **{**known, **parts})
 
 
-async def until(ready: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(ready: Callable[[], object], seconds: float = 10.0) -> None:
     """Returns as soon as `ready()` is true."""
     async with asyncio.timeout(seconds):
         while not ready():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
@@ -12,6 +13,7 @@ from market.bitfinex.events import Channel, Event
 from market.feed.connection import Connection, ConnectionFailed, ConnectionLimited, Listener
 from market.feed.ports import Outside
 from tests.market.feed.fakes import (
+    WATCHFUL,
     FakeClock,
     FakeExchange,
     outside,
@@ -59,7 +61,7 @@ class Running:
     async def end(self) -> str:
         """Why it ended by itself."""
         with pytest.raises(ConnectionFailed) as failure:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(10):
                 await self.task
         await self.connection.close()
         return failure.value.reason
@@ -198,14 +200,16 @@ class TestChannels:
 
 class TestFaults:
     async def test_total_silence_ends_it(self, around: Outside) -> None:
+        around = replace(around, timing=WATCHFUL)
         running = await serving(around, BTC)
         assert await running.end() == "silent"
 
     async def test_a_silent_channel_is_lost_and_subscribed_anew(
         self, exchange: FakeExchange, around: Outside
     ) -> None:
+        around = replace(around, timing=WATCHFUL)
         running = await serving(around, BTC, ETH)
-        for _ in range(60):
+        for _ in range(300):
             await exchange.say("ticker", "tBTCUSD", "hb")
             await asyncio.sleep(0.02)
             if running.ear.lost:
@@ -222,6 +226,7 @@ class TestFaults:
         exchange.on_request = lambda request: (
             next(answers) if request.get("symbol") == "tETHUSD" else None
         )
+        around = replace(around, timing=WATCHFUL)
         running = await serving(around, BTC)
         running.connection.want([BTC, ETH])
         while not running.ear.of(events.Subscribed)[1:]:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.db import connection
+from django.db.models import Model
 
 from market.bitfinex import errors, rest
 from market.client import RestClient
@@ -17,6 +18,11 @@ from market.feed.ports import LedgerAway, RestFailed
 from market.models import ConnectBudget, FeedLease, SavedQuotes
 
 transactional = pytest.mark.django_db(transaction=True)
+
+
+@database_sync_to_async
+def count(model: type[Model]) -> int:
+    return model._default_manager.count()
 
 
 @transactional
@@ -31,7 +37,7 @@ async def test_connects_are_paid_and_a_quarter_is_kept() -> None:
 async def test_using_up_is_seen_by_every_process() -> None:
     await DatabaseLedger("me").use_up_connects()
     assert await DatabaseLedger("another").pay_connect(first=False) > 60
-    assert await ConnectBudget.objects.acount() == 1
+    assert await count(ConnectBudget) == 1
 
 
 @transactional
@@ -43,7 +49,7 @@ async def test_one_process_holds_a_range_until_it_gives_it_back() -> None:
     assert await me.hold(0, 15)
     await me.release(0)
     assert await another.hold(0, 15)
-    assert await FeedLease.objects.acount() == 1
+    assert await count(FeedLease) == 1
 
 
 @transactional
@@ -64,12 +70,12 @@ async def test_quotes_come_back_as_they_were_saved() -> None:
     for text in ('["tBTCUSD",1]', '["tBTCUSD",2]'):
         await ledger.save_quotes(0, {"tBTCUSD": text})
     assert await ledger.load_quotes(0) == {"tBTCUSD": '["tBTCUSD",2]'}
-    assert await SavedQuotes.objects.acount() == 1
+    assert await count(SavedQuotes) == 1
 
 
 @transactional
 async def test_a_database_out_of_reach_is_said_so() -> None:
-    rename = sync_to_async(lambda sql: connection.cursor().execute(sql))
+    rename = database_sync_to_async(lambda sql: connection.cursor().execute(sql))
     await rename("ALTER TABLE market_feedlease RENAME TO gone")
     try:
         with pytest.raises(LedgerAway, match="market_feedlease"):

@@ -181,10 +181,12 @@ class TestPublishing:
         self, around: Outside, exchange: FakeExchange
     ) -> None:
         async with served(around) as web:
-            await until(web.sees("live"))
+            await until(web.has(Source.LIVE))
+            await until(web.has(Source.LIVE, "tETHUSD"))
             await exchange.say("ticker", BTC, ticker_row(123))
             await until(lambda: web.rows[BTC][1] == 123)
-            assert set(web.batches[-1]["rows"]) == {BTC}
+            (batch,) = [b for b in web.batches if "123" in b["rows"].get(BTC, "")]
+            assert set(batch["rows"]) == {BTC}
 
     async def test_it_beats_when_nothing_happens(
         self, around: Outside, exchange: FakeExchange
@@ -225,7 +227,7 @@ class TestWatching:
         self, around: Outside, rest: FakeRest, exchange: FakeExchange
     ) -> None:
         rest.symbols = [*pairs(400), "fUSD"]
-        assert "t399USD" in pairs(400)
+        around = replace(around, timing=replace(QUICK, wanted=2))
         async with served(around) as web:
             await until(web.sees("live"))
             await web.ask("t399USD", "fUSD", "tUNKNOWN")
@@ -260,7 +262,6 @@ class TestRefreshing:
     async def test_rest_rests_while_everything_is_live(
         self, around: Outside, rest: FakeRest, exchange: FakeExchange
     ) -> None:
-        around = replace(around, timing=replace(QUICK, silence=9))
         async with served(around) as web:
             await until(web.sees("live"))
             await asyncio.sleep(0.15)
@@ -319,20 +320,22 @@ class TestSilence:
         self, around: Outside, rest: FakeRest, exchange: FakeExchange
     ) -> None:
         rest.symbols = pairs(20)
-        async with served(around) as web:
-            await until(web.sees("live"))
+        async with served(replace(around, timing=replace(QUICK, silence=2))) as web:
+            await until(lambda: len(exchange.channels) == 40)
             mute, lively = exchange.sockets
             quiet = {s for (_, s), (socket, _) in exchange.channels.items() if socket is mute}
             for channel, (socket, _) in list(exchange.channels.items()):
                 if socket is mute:
                     del exchange.channels[channel]
             beating = asyncio.ensure_future(_beat(exchange))
+            heard = len(web.batches)
             await until(lambda: mute not in exchange.sockets)
-            await until(web.sees("connecting"))
             assert lively in exchange.sockets
-            await until(lambda: all(web.has(Source.LIVE, symbol)() for symbol in quiet))
-            await until(web.sees("live"))
+            await until(lambda: exchange.opened >= 3 and web.sees("live")())
             beating.cancel()
+            rows = [json.loads(row) for b in web.batches[heard:] for row in b["rows"].values()]
+            assert {row[0] for row in rows if row[10] == Source.STALE} == quiet & set(web.rows)
+            await until(lambda: all(web.has(Source.LIVE, symbol)() for symbol in web.rows))
 
 
 async def _beat(exchange: FakeExchange) -> None:
