@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".cache" / "test"
 NODE_BIN = ROOT / "node_modules" / ".bin"
 PROFILES = ("embedded", "scaled")
-WORKERS = "2"
+TOGETHER = ("-n", "2", "--dist", "worksteal")
 OVERALL_COVERAGE = 90
 # Where a missed branch can cost an IP block, an order or a key: every branch is tested.
 CORE = (
@@ -51,7 +51,7 @@ PRODUCTION = {
 DJANGO_SETTINGS = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "DEBUG", "DATABASE_URL"}
 OTHER_SETTINGS = {"REDIS_URL", "EMAIL_URL", "LOG_JSON", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE"}
 COVERAGE = {"COVERAGE_FILE": str(ROOT / ".coverage")}
-OF_TESTS = {"BFX_TEST_PROFILE", "BFX_RECORDINGS", "BFX_BROWSER"}
+OF_TESTS = {"BFX_TEST_PROFILE", "BFX_RECORDINGS", "BFX_BROWSER", "BFX_SCREENSHOTS"}
 
 
 @dataclass
@@ -151,9 +151,9 @@ def testing_steps(*, full: bool) -> Iterator[Step]:
     """The tests, and at their end how much of the code they reached."""
     for profile in PROFILES:
         name = f"tests, {profile}"
-        yield pytest_step(name, profile, "not browser and not full", "-n", WORKERS, "--cov")
+        yield pytest_step(name, profile, "not browser and not full", *TOGETHER, "--cov")
     for profile in PROFILES:
-        yield pytest_step(f"browser, {profile}", profile, "browser and not full")
+        yield pytest_step(f"browser, {profile}", profile, "browser and not full", *TOGETHER)
     if full:
         yield pytest_step("full sizes", "embedded", "full", "--full")
     coverage = python("-m", "coverage")
