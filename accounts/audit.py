@@ -45,6 +45,18 @@ class Tag(models.TextChoices):
     HALTED = "halt.set"
     ROTATION = "master_key.rotation"
     EXPORTED = "audit.exported"
+    INVITED = "account.invited"
+    ACCOUNT_MADE = "account.made"
+    ACCOUNT_CLOSED = "account.deactivated"
+    ACCOUNT_OPENED = "account.reactivated"
+    LOGGED_IN = "login.done"
+    LOGIN_FAILED = "login.failed"
+    LOGGED_OUT = "login.ended"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105  the name of an event
+    PASSWORD_RESET = "password.reset"  # noqa: S105
+    FACTOR_ADDED = "factor.added"
+    FACTOR_REMOVED = "factor.removed"
+    FACTORS_RESET = "factor.reset"
 
 
 @dataclass(frozen=True, slots=True)

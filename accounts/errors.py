@@ -15,12 +15,14 @@ AccountsError
 ├── MasterKeyError     missing, weak, wrong or readable by others
 ├── KeyRefused         was not added
 ├── NotAllowed         this person may not do this
+├── ArmingPaused       no key of this person is armed before `until`
 ├── RotationRefused    a step of the master key's rotation came too early
 └── from the exchange (see `accounts.exchange`)
     ├── KeyRejected    the exchange does not know this key, or refuses its signature
     └── ExchangeUnavailable
 """
 
+import datetime
 from uuid import UUID
 
 
@@ -126,6 +128,14 @@ class KeyRefused(AccountsError):
 
 class NotAllowed(AccountsError):
     """Neither the owner nor someone who may do this for him."""
+
+
+class ArmingPaused(AccountsError):
+    """After a password reset, a recovery code or a reset of factors."""
+
+    def __init__(self, until: datetime.datetime) -> None:
+        super().__init__(f"no key is armed before {until:%Y-%m-%d %H:%M} UTC")
+        self.until = until
 
 
 class RotationRefused(AccountsError):

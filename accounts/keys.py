@@ -17,7 +17,14 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit, exchange, key_versions, signals, vault
 from accounts.audit import Tag
-from accounts.errors import AccountsError, KeyNotReady, KeyRefused, KeyRevoked, NotAllowed
+from accounts.errors import (
+    AccountsError,
+    ArmingPaused,
+    KeyNotReady,
+    KeyRefused,
+    KeyRevoked,
+    NotAllowed,
+)
 from accounts.exchange import Cancelled
 from accounts.halts import apply_to, halt_keys, lock_halts
 from accounts.key_rows import change, locked, tell
@@ -85,10 +92,14 @@ def add_key(
 def arm_key(*, key: ApiKey, by: User, until: datetime | None = None) -> ApiKey:
     """Lets the key place orders until then (default: 12 hours). The owner alone may do this.
 
-    Raises `KeyUnusable` when the key is not usable or the exchange gives it no orders.
+    Raises `KeyUnusable` when the key is not usable or the exchange gives it no orders, and
+    `ArmingPaused` for a day after the account was recovered.
     """
     with _own_row(key, by) as row:
         _require_usable(row)
+        paused = User.objects.values_list("no_arming_until", flat=True).get(pk=by.pk)
+        if paused and paused > timezone.now():
+            raise ArmingPaused(paused)
         row.require("orders", "write")
         if row.permissions.withdraws and not settings.BFX_WITHDRAWALS:
             raise KeyRefused("withdraw")

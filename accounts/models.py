@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from accounts.errors import PermissionMissing
 from accounts.permissions import Access, Permissions
@@ -21,6 +22,16 @@ ACTS: tuple[Act, ...] = get_args(Act)
 
 class User(AbstractUser):
     """An account of this dashboard; never an account at the exchange."""
+
+    auth_epoch = models.PositiveIntegerField(default=0)  # raised: every session of before ends
+    is_first = models.BooleanField(default=False)  # made through the one-time set-up link
+    no_arming_until = models.DateTimeField(null=True, blank=True)  # after a reset or a recovery
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """As Django's own, which it is compared with on every request, plus the epoch."""
+        salt = "accounts.models.User.session"
+        known = f"{self.password}|{self.auth_epoch}"
+        return salted_hmac(salt, known, secret=secret, algorithm="sha256").hexdigest()
 
 
 class HaltLevel(models.IntegerChoices):
@@ -214,3 +225,27 @@ class AuditPii(models.Model):
     seq = models.BigIntegerField(primary_key=True)
     salt = models.CharField(max_length=32)
     data = models.TextField()
+
+
+class Invitation(models.Model):
+    """A link that makes one account. Only the hash of its token is kept."""
+
+    token_hash = models.CharField(max_length=64, primary_key=True)
+    is_setup = models.BooleanField(default=False)  # for the first account, which is staff
+    made_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    made_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    used_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+
+class Notice(models.Model):
+    """Something about his account that a person should hear of."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    at = models.DateTimeField()
+    text = models.CharField(max_length=300)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["-at", "-pk"]
+        indexes: ClassVar = [models.Index(fields=["user", "-at"], name="own_notices")]

@@ -182,6 +182,7 @@ BFX_MASTER_KEY_FILE: Path = read(
 # The key itself in a variable: allowed, with a warning, when no file is named.
 BFX_MASTER_KEY = read("BFX_MASTER_KEY", str, "") if BFX_MASTER_KEY_FILE == MASTER_KEY_MADE else ""
 BFX_WITHDRAWALS = read("BFX_WITHDRAWALS", boolean, False)
+BFX_SERVER_ADDRESSES: list[str] = read("BFX_SERVER_ADDRESSES", names, [])
 KEY_EXCHANGE_BACKEND = "market.key_backend.BitfinexKeys"  # see accounts.exchange
 
 # --- Web ------------------------------------------------------------------------------------------
@@ -204,8 +205,15 @@ INSTALLED_APPS = [
     "accounts",
     "channels",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # without its site: `accounts.admin` has ours
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
 ]
 MIDDLEWARE = [
@@ -213,9 +221,18 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.PrivatePages",
+    "accounts.middleware.SessionAge",
+    "accounts.middleware.DefaultDeny",
+    "accounts.middleware.MfaRequired",
+    "accounts.middleware.FreshFactor",
 ]
 ROOT_URLCONF = "bfxdash.urls"
 ASGI_APPLICATION = "bfxdash.asgi.application"
@@ -224,7 +241,15 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "OPTIONS": {"context_processors": ["market.views.context.exchange_mode"]},
+        "APP_DIRS": True,  # the admin's pages, allauth's messages and mails
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "market.views.context.exchange_mode",
+            ]
+        },
     }
 ]
 
@@ -238,6 +263,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BFX_TRUSTED_PRO
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 CSRF_COOKIE_SECURE = SECURE_ORIGIN
 CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {
@@ -257,8 +283,87 @@ CONTENT_SECURITY_POLICY = {
         "trusted-types": [NONE],
     }
 }
+PASSKEYS = ["publickey-credentials-create", "publickey-credentials-get"]
 UNUSED_FEATURES = ["accelerometer", "camera", "geolocation", "gyroscope", "microphone", "usb"]
-PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in UNUSED_FEATURES}
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    **{feature: [] for feature in UNUSED_FEATURES},
+    **{feature: ["self"] for feature in PASSKEYS},
+}
+
+# --- People ---------------------------------------------------------------------------------------
+# Every page asks for a login but these; `accounts.middleware` refuses the rest.
+PUBLIC_VIEWS = {
+    "healthz",
+    "readyz",
+    "metrics",
+    "market:tickers",
+    "market:about",
+    "market:symbols",
+    "market:history",
+    "market:curl",
+    "account_login",
+    "account_logout",  # an ended session may still post it
+    "account_inactive",
+    "account_signup",  # says that sign-up is closed
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_reset_password_from_key",
+    "account_reset_password_from_key_done",
+    "mfa_authenticate",  # the second step of a login
+    "mfa_login_webauthn",
+    "accounts:invitation",
+}
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "accounts:keys"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["accounts.passwords.Argon2"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "accounts.passwords.NoProductWords"},
+]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "__Host-bfx" if SECURE_ORIGIN else "bfx"
+SESSION_COOKIE_SECURE = SECURE_ORIGIN
+SESSION_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 24 * 60 * 60
+SESSION_IDLE_SECONDS = 60 * 60
+STEP_UP_SECONDS = 300
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+EMAIL_URL = read("EMAIL_URL", str, "")
+vars().update(environ.Env.email_url_config(EMAIL_URL) if EMAIL_URL else {})
+
+ACCOUNT_ADAPTER = "accounts.adapter.People"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PRESERVE_USERNAME_CASING = False
+ACCOUNT_USERNAME_MIN_LENGTH = 3
+ACCOUNT_SESSION_REMEMBER = True  # as long as SESSION_COOKIE_AGE says
+ACCOUNT_LOGOUT_REDIRECT_URL = "market:tickers"
+# Longer than STEP_UP_SECONDS, whose gate comes first: allauth's own one would keep a POST's fields.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = STEP_UP_SECONDS + 60
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/5m/ip,5/5m/key,20/h/key,50/d/key",
+    "reset_password": "20/m/ip,5/d/key",
+    "signup": "5/h/ip",
+    "reauthenticate": "10/m/user",
+}
+USERSESSIONS_ADAPTER = "accounts.adapter.Sessions"
+MFA_ADAPTER = "accounts.adapter.SecondFactors"
+MFA_FORMS = {"activate_totp": "accounts.forms.EnrolTotpForm"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "bfxdash"
+MFA_TOTP_TOLERANCE = 0
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # mail is optional here
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

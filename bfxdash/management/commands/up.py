@@ -14,8 +14,10 @@ from django.conf import settings
 from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from accounts import key_versions
+from accounts.invitations import setup_link
 from bfxdash.checks import is_loopback
 from bfxdash.health import count_feed
 from bfxdash.launch import add_up_options
@@ -71,10 +73,12 @@ class Command(BaseCommand):
         """Not before a page really comes."""
         try:
             status = await asyncio.to_thread(ask, name, port)
+            setup = await asyncio.to_thread(setup_line, f"http://{name}:{port}")
         except OSError as error:
             self.stderr.write(f"no page comes from http://{name}:{port}: {error}")
         else:
-            ready = f"\n  bfxdash   http://{name}:{port}\n  mode      {mode}\n  stop with Ctrl-C\n"
+            where = f"\n  bfxdash   http://{name}:{port}\n  mode      {mode}\n"
+            ready = f"{where}{setup}  stop with Ctrl-C\n"
             self.stdout.write(ready if status < SERVER_ERROR else f"every page fails: {status}")
             self.stdout.flush()
 
@@ -84,6 +88,15 @@ def ask(name: str, port: int) -> int:
     connection = HTTPConnection(name, port, timeout=ANSWER_SECONDS)
     connection.request("GET", "/healthz")
     return connection.getresponse().status
+
+
+def setup_line(origin: str) -> str:
+    """The one-time link for the first account, while there is none."""
+    try:
+        link = setup_link(origin)
+    finally:
+        connection.close()  # this thread is not one of a web request
+    return f"  set up    {link}\n" if link else ""
 
 
 def prepare_site() -> None:

@@ -1,0 +1,137 @@
+"""What logins leave behind: events, notices, and the same answer whoever asks."""
+
+import time
+
+import pytest
+from django.core.cache import cache
+from django.urls import reverse
+
+from accounts import keys
+from accounts.models import AuditEvent, AuditPii, Notice
+from tests.accounts.sessions import PASSWORD, browser_of, code_of, give_factor
+
+LOGIN = "account_login"
+
+
+@pytest.fixture(autouse=True)
+def no_former_attempts(db):
+    cache.clear()
+
+
+def log_in(client, password=PASSWORD, username="alice"):
+    return client.post(reverse(LOGIN), {"login": username, "password": password})
+
+
+def texts(user) -> str:
+    return " ".join(Notice.objects.filter(user=user).values_list("text", flat=True))
+
+
+def test_a_login_leaves_an_event_and_a_notice_of_a_new_browser(client, alice):
+    assert log_in(client).status_code == 302
+    event = AuditEvent.objects.get(tag="login.done")
+    assert (event.actor, event.outcome) == (alice.pk, "ok")
+    assert "127.0.0.1" in AuditPii.objects.get(seq=event.seq).data
+    assert "127.0.0.1" not in event.data
+    assert "New sign-in from 127.0.0.1" in texts(alice)
+
+
+def test_an_account_with_a_factor_is_not_in_after_its_password(client, alice):
+    seed = give_factor(alice)
+    assert log_in(client)["Location"] == reverse("mfa_authenticate")
+    assert client.get(reverse("accounts:keys")).status_code == 302
+    answer = client.post(reverse("mfa_authenticate"), {"code": code_of(seed)})
+    assert answer.status_code == 302
+    assert client.get(reverse("accounts:keys")).status_code == 200
+
+
+def test_a_session_from_before_the_login_is_worth_nothing(client, alice):
+    """Fixation."""
+    client.get(reverse(LOGIN))
+    client.cookies["bfx"] = "0123456789abcdefghijklmnopqrstuv"
+    log_in(client)
+    assert client.session.session_key != "0123456789abcdefghijklmnopqrstuv"
+
+
+def test_failed_attempts_are_told_at_the_next_login(client, alice):
+    for _ in range(3):
+        log_in(client, "not the password")
+    log_in(client)
+    assert "after 3 failed attempts" in texts(alice)
+    assert AuditEvent.objects.filter(tag="login.failed", subject=alice.pk).count() == 3
+
+
+def test_a_wrong_code_counts_as_a_failed_attempt(client, alice):
+    give_factor(alice)
+    log_in(client)
+    client.post(reverse("mfa_authenticate"), {"code": "000000"})
+    assert "second factor" in AuditEvent.objects.get(tag="login.failed").data
+
+
+def test_unknown_names_and_wrong_passwords_get_the_same_answer(client, alice):
+    pages = [
+        log_in(client, "not the password", name).content.decode().replace(name, "NAME")
+        for name in ("alice", "nobody")
+    ]
+    strip = [page.split("<form", 1)[1].split("csrfmiddlewaretoken")[0] for page in pages]
+    assert strip[0] == strip[1]
+    assert all("do not belong together" in page for page in pages)
+
+
+def test_unknown_names_cost_as_much_time_as_wrong_passwords(client, alice, settings):
+    settings.PASSWORD_HASHERS = ["accounts.passwords.Argon2"]
+    settings.ACCOUNT_RATE_LIMITS = False
+    alice.set_password(PASSWORD)
+    alice.save()
+    took: dict[str, list[float]] = {"alice": [], "nobody": []}
+    for _ in range(7):
+        for name, times in took.items():
+            began = time.perf_counter()
+            log_in(client, "not the password", name)
+            times.append(time.perf_counter() - began)
+    known, unknown = (sorted(times)[3] for times in took.values())
+    assert 0.5 < known / unknown < 2
+
+
+def test_after_five_failures_a_name_is_locked_out_for_a_while(client, alice):
+    for _ in range(5):
+        log_in(client, "not the password")
+    page = log_in(client)
+    assert b"Too many attempts" in page.content
+    assert client.get(reverse("accounts:keys")).status_code == 302
+
+
+def test_a_spoofed_address_does_not_open_a_new_count(client, alice):
+    for number in range(11):
+        fields = {"login": f"name{number}", "password": "not the password"}
+        headers = {"X-Forwarded-For": f"192.0.2.{number}"}
+        page = client.post(reverse(LOGIN), fields, headers=headers)
+    assert b"Too many attempts" in page.content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_hears_that_staff_revoked_his_key(alice, key, charlie):
+    keys.revoke_key(key=key, by=charlie, reason="seen on a paste site")
+    assert "revoked by an administrator: seen on a paste site" in texts(alice)
+
+
+def test_reset_by_mail_asks_for_the_factor_and_pauses_arming(client, alice, mailoutbox):
+    seed = give_factor(alice)
+    alice.email = "alice@example.org"
+    alice.save()
+    other = browser_of(alice)
+    client.post(reverse("account_reset_password"), {"email": "alice@example.org"})
+    link = next(w for w in mailoutbox[0].body.split() if "/password/reset/" in w)
+    form = client.get(link.removeprefix("http://testserver"), follow=True)
+    new = {"password1": "another long phrase", "password2": "another long phrase"}
+    assert client.post(form.request["PATH_INFO"], new).status_code == 302
+    alice.refresh_from_db()
+    assert alice.no_arming_until is not None
+    assert other.get(reverse("accounts:keys")).status_code == 302
+    assert log_in(client, "another long phrase")["Location"] == reverse("mfa_authenticate")
+    client.post(reverse("mfa_authenticate"), {"code": code_of(seed)})
+    assert client.get(reverse("accounts:keys")).status_code == 200
+
+
+def test_who_asks_for_a_reset_of_an_unknown_address_learns_nothing(client, alice, mailoutbox):
+    answer = client.post(reverse("account_reset_password"), {"email": "nobody@example.org"})
+    assert (answer.status_code, answer["Location"]) == (302, reverse("account_reset_password_done"))
