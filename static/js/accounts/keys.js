@@ -1,0 +1,3 @@
+import { WatchKeys } from "./watch_keys.js";
+
+customElements.define("watch-keys", WatchKeys);

@@ -1,0 +1,3 @@
+import { PasskeyForm } from "./passkey_form.js";
+
+customElements.define("passkey-form", PasskeyForm);
