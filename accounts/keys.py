@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import audit, exchange, key_versions, signals, vault
+from accounts import audit, exchange, key_versions, revoked_log, signals, vault
 from accounts.audit import Tag
 from accounts.errors import (
     AccountsError,
@@ -38,6 +39,7 @@ __all__ = [
     "add_key",
     "arm_key",
     "check_key",
+    "confirm_key",
     "disarm_key",
     "halt_keys",
     "note_permissions",
@@ -46,6 +48,8 @@ __all__ = [
     "revoke_key",
     "set_policy",
 ]
+
+log = structlog.get_logger(__name__)
 
 ARMED_FOR = timedelta(hours=12)
 LABEL_LENGTH = 60
@@ -108,6 +112,23 @@ def arm_key(*, key: ApiKey, by: User, until: datetime | None = None) -> ApiKey:
         data = {"until": armed_until.isoformat()}
         audit.record(Tag.KEY_ARMED, actor=by, about=row, data=data)
     return ApiKey.objects.get(pk=key.pk)
+
+
+def confirm_key(*, key: ApiKey, by: User) -> ApiKey:
+    """The owner says that a key of a restored database is still his: the exchange is asked again.
+
+    Returns it usable, or unverified when the exchange could not be asked. Raises `KeyRevoked`,
+    `KeyNotReady` unless it is quarantined, `KeyRefused` (the secret is then wiped), or
+    `SealBroken` when it was quarantined for that, and stays so.
+    """
+    with _own_row(key, by) as row:
+        if row.is_revoked:
+            raise KeyRevoked(row.uuid)
+        if row.state != KeyState.QUARANTINED:
+            raise KeyNotReady(row.uuid, row.state)
+        change(row, state=KeyState.UNVERIFIED, armed_until=None)
+        audit.record(Tag.KEY_CONFIRMED, actor=by, about=row)
+    return check_key(key=row)
 
 
 def disarm_key(*, key: ApiKey, by: User | None, reason: str = "") -> None:
@@ -227,5 +248,14 @@ def _wipe(key: ApiKey, by: User | None, reason: str) -> None:
         **WIPED,
     )
     if changed:
+        transaction.on_commit(lambda: _note_revoked(key))
         tell(signals.key_revoked, key)
         audit.record(Tag.KEY_REVOKED, actor=by, about=key, data={"reason": reason})
+
+
+def _note_revoked(key: ApiKey) -> None:
+    """Outlives the database. When the disk refuses, `accounts.restore_guard` notes it later."""
+    try:
+        revoked_log.note_revoked([key.fingerprint] if key.fingerprint else [])
+    except OSError as error:
+        log.error("revocation not in revoked.log yet", key=str(key.uuid), problem=str(error))

@@ -191,6 +191,27 @@ class RingReport(models.Model):
     seen_at = models.DateTimeField()
 
 
+class KeyCare(models.Model):
+    """When a key is looked after next, and when it was last used; see `accounts.upkeep`."""
+
+    key = models.OneToOneField(
+        ApiKey, on_delete=models.CASCADE, primary_key=True, related_name="care"
+    )
+    due_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField()  # to the day
+    seen_nonce = models.BigIntegerField()  # after our own last visit: another one means a use
+    failures = models.PositiveSmallIntegerField(default=0)  # visits in a row without an answer
+
+
+class Epoch(models.Model):
+    """How far this database has come; a file beside the master key knows too."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    number = models.BigIntegerField(default=0)
+    advanced_at = models.DateTimeField(null=True)
+    restored_at = models.DateTimeField(null=True)  # when it was last found to come from a backup
+
+
 class AuditHead(models.Model):
     """The end of the chain, locked while an event is added."""
 

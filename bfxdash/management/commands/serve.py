@@ -7,6 +7,7 @@ from typing import Any
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 
+from accounts import upkeep
 from bfxdash.server import serve
 
 
@@ -19,9 +20,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         self.check(tags=[Tags.database], databases=["default"])  # does the master key fit?
+        upkeep.begin()
 
         def announce(real_port: int) -> None:
             self.stdout.write(f"serving http://{host}:{real_port}")
             self.stdout.flush()
 
-        sys.exit(serve(host, port, on_listening=announce))
+        sys.exit(serve(host, port, tasks=upkeep.tasks(), on_listening=announce))

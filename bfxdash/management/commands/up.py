@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from accounts import key_versions
+from accounts import key_versions, upkeep
 from accounts.invitations import setup_link
 from bfxdash.checks import is_loopback
 from bfxdash.health import count_feed
@@ -50,13 +50,14 @@ class Command(BaseCommand):
                 ending.callback(sandbox.stop)
             prepare_site()
             self.check(tags=[Tags.database], databases=["default"])  # does the master key fit?
+            upkeep.begin()
             try:
                 sys.exit(self.serve(options["host"], options["port"], sandbox))
             except SandboxDied as error:
                 raise CommandError(str(error)) from error
 
     def serve(self, host: str, port: int, sandbox: SandboxChild | None) -> int:
-        tasks: list[Task] = [run_feed]
+        tasks: list[Task] = [run_feed, *upkeep.tasks()]
         if sandbox:
             sandbox.wait_ready()
             tasks.append(sandbox.watch)
