@@ -232,10 +232,19 @@ class ApiKeyAdmin(ListOnly):
 
 @admin.register(User, site=panel)
 class UserAdmin(ListOnly):
-    list_display = ("username", "is_active", "is_staff", "last_login", "living_keys")
+    list_display = ("username", "condition", "standing", "last_login", "living_keys")
     search_fields = ("username",)
     ordering = ["username"]
     actions = ["deactivate", "reactivate"]
+
+    @admin.display(description="State", ordering="is_active")
+    def condition(self, user: User) -> str:
+        """In words: Django's own picture for a boolean is a file that we do not serve."""
+        return "active" if user.is_active else "deactivated"
+
+    @admin.display(description="Standing", ordering="is_staff")
+    def standing(self, user: User) -> str:
+        return "staff" if user.is_staff else "user"
 
     @admin.display(description="Keys")
     def living_keys(self, user: User) -> int:

@@ -28,14 +28,16 @@ from accounts.stepup import has_factor, may_skip_factor, step_up
 from accounts.views.keys import person
 
 LAST_EVENTS = 200
+LAST_NOTICES = 20
 
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     user = person(request)
+    older = list(user.notices.exclude(seen_at=None)[:LAST_NOTICES])
     context = {
         "unseen": notices.take_unseen(user),
-        "older": user.notices.exclude(seen_at=None)[:20],
+        "older": older,
         "has_factor": has_factor(user),
         "may_skip": may_skip_factor(user),
         "sessions": UserSession.objects.filter(user=user).count(),

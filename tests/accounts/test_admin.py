@@ -161,6 +161,7 @@ def test_the_panel_loads_no_script_but_the_pages_own(root, key):
         text = root.get(reverse(page)).content.decode()
         scripts = set(re.findall(r'<script[^>]* src="([^"]+)"', text))
         assert scripts == {"/static/js/theme.js", "/static/js/page.js"}
+        assert "/static/admin/" not in text
         assert not re.findall(r"<script(?![^>]*src=)|<style| style=| on[a-z]+=", text)
 
 
