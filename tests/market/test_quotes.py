@@ -115,7 +115,6 @@ class TestSources:
         assert newest(book).last == 100.5
         assert (newest(book, "tETHUSD").source, newest(book, "tETHUSD").seen) == (2, 500)
 
-
     def test_saved_rows_of_another_shape_are_left_out(self, book: QuoteBook) -> None:
         book.load({"tETHUSD": '["tETHUSD",1]', "fUSD": '["fUSD",1,2]', "tLTCUSD": "x"})
         assert book.symbols() == ["tBTCUSD"]
