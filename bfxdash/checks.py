@@ -161,7 +161,7 @@ REFUSALS = [
 ]
 
 
-@register
+@register("settings")
 def refuse_unsafe_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

@@ -18,6 +18,8 @@ class Command(BaseCommand):
         "as you like: one serves, the others stand by. System checks run first."
     )
 
+    requires_system_checks = ["settings"]  # those of `bfxdash.checks`; it needs no master key
+
     def handle(self, *args: Any, **options: Any) -> None:
         feed = Feed(exchange(), get_channel_layer(), settings.BFX_FEED_RANGES)
         asyncio.run(run_until_signalled(feed))
