@@ -26,7 +26,7 @@ class Results:
             raise NotMeasured(f"{name}: {errors[0] if errors else 'not run'}")
         try:
             return statistics.median(figure(run) for run in good)
-        except (ZeroDivisionError, KeyError, IndexError, statistics.StatisticsError) as error:
+        except (ZeroDivisionError, KeyError, IndexError) as error:
             raise NotMeasured(f"{name}: {error!r}") from error
 
     def worst(self, name: str, figure: Callable[[Run], float]) -> float:

@@ -36,8 +36,6 @@
 #define RETRY_NS 500000000LL  /* who is refused in a storm comes back, as a browser would */
 #define SLOW_RCVBUF 8192      /* the line is slow, not the reader: little may wait on our side */
 #define AGE_BIN_S 5
-#define SLICE_NS 500000000LL /* CPU is read this often: a median of slices shrugs off a disturbance */
-#define MAX_SLICES 1024
 
 enum kind { FAST, SLOW, STALLED };
 enum state { IDLE, CONNECTING, HANDSHAKE, OPEN, CLOSED };
@@ -89,11 +87,6 @@ static struct samples latency, handshake, *age;
 static size_t age_bins;
 static long opened, refused, lost, malformed, backwards, repeats, pongs, pings_sent, pings_got;
 static long updates, frames, bytes, slow_updates;
-static struct {
-    long updates;
-    int64_t cpu;
-} slices[MAX_SLICES];
-static size_t slice_count;
 static uint8_t inbox[MAX_FRAME + 64];
 
 static void fail(const char *what) {
@@ -446,20 +439,6 @@ static void turn(int timer) {
     }
 }
 
-static void measure(int timer) {
-    int64_t cpu = server_cpu(), from = window_from;
-    long before = 0;
-    while (now_ns() < window_to) {
-        turn(timer);
-        if (now_ns() - from < SLICE_NS || slice_count == MAX_SLICES) continue;
-        from += SLICE_NS;
-        slices[slice_count].updates = updates - before;
-        slices[slice_count++].cpu = server_cpu() - cpu;
-        before = updates;
-        cpu = server_cpu();
-    }
-}
-
 static int start_timer(void) {
     long every = rate ? 1000000000L / rate : 10000000L;
     every = every < 1000000 ? 1000000 : every > 10000000 ? 10000000 : every;
@@ -564,7 +543,7 @@ int main(int argc, char **argv) {
         window_from = now_ns();
         window_to = window_from + window * 1000000;
         fprintf(stderr, "start\n");
-        measure(timer);
+        while (now_ns() < window_to) turn(timer);
         cpu[1] = server_cpu();
         own[1] = clock_of(CLOCK_PROCESS_CPUTIME_ID);
         fprintf(stderr, "stop\n");
@@ -583,10 +562,6 @@ int main(int argc, char **argv) {
            bytes, slow_updates);
     printf("\"malformed\":%ld,\"backwards\":%ld,\"repeats\":%ld,", malformed, backwards, repeats);
     printf("\"pings_sent\":%ld,\"pongs\":%ld,\"pings_got\":%ld,", pings_sent, pongs, pings_got);
-    printf("\"slices\":[");
-    for (size_t i = 0; i < slice_count; i++)
-        printf("%s[%ld,%.5f]", i ? "," : "", slices[i].updates, (double)slices[i].cpu / 1e9);
-    printf("],");
     print_clients();
     print_samples("handshake", &handshake);
     printf(",");

@@ -57,7 +57,7 @@ def start(command: list[str], core: int | None, **options: Any) -> subprocess.Po
     if core is not None:
         os.sched_setaffinity(process.pid, {core})
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, PRIORITY)
+        # The session's priority, not the threads' own: that would change how these take turns.
         Path(f"/proc/{process.pid}/autogroup").write_text(str(PRIORITY))
     return process
 

@@ -26,7 +26,6 @@ CONNECTING_AT_ONCE = 64
 SLOW_RCVBUF = 8192  # the line is slow, not the reader: little may wait on our side
 AGE_BIN_S = 5
 RETRY_S = 0.5
-SLICE_S = 0.5
 TCP_ESTABLISHED = 1
 ROW = re.compile(rb'"tB(\d{4})USD"[^\]}]*?(?<!\d)(\d{16})(?!\d)')
 COUNTED = (
@@ -330,7 +329,6 @@ class Load:
         opened = sum(client.open for client in self.clients)
         print("connected", file=sys.stderr, flush=True)
         cpu_s = own_s = 0.0
-        slices: list[tuple[int, float]] = []
         if not options["storm"]:
             self.ticking = bool(options["rate"])
             await asyncio.sleep(options["warm"] / 1000)
@@ -338,7 +336,7 @@ class Load:
             now = time.monotonic_ns()
             self.window = (now, now + options["window"] * 10**6)
             print("start", file=sys.stderr, flush=True)
-            slices = await self._measure(pid)
+            await asyncio.sleep(options["window"] / 1000)
             cpu_s, own_s = server_cpu(pid) - cpu_s, time.process_time() - own_s
             self.ticking = False
             print("stop", file=sys.stderr, flush=True)
@@ -351,7 +349,7 @@ class Load:
             **{"connect_s": round(connect_s, 3), "connect_cpu_s": round(connect_cpu, 4)},
             **{"window_s": options["window"] / 1000},
             **{"cpu_s": round(cpu_s, 4), "loader_cpu_s": round(own_s, 4)},
-            **{"ticks": self.window_ticks, **self.counts, "slices": slices},
+            **{"ticks": self.window_ticks, **self.counts},
             **{"dropped": sum(client.dropped() for client in self.clients)},
             **self._convergence(),
             **{"handshake": summary(self.handshakes), "latency": summary(self.latency)},
@@ -361,15 +359,6 @@ class Load:
                 if options["slow"]
             ],
         }
-
-    async def _measure(self, pid: int) -> list[tuple[int, float]]:
-        """Updates and CPU of each part of the window."""
-        slices = []
-        while (left := (self.window[1] - time.monotonic_ns()) / 1e9) > 0:
-            updates, cpu = self.counts["updates"], server_cpu(pid)
-            await asyncio.sleep(min(SLICE_S, left))
-            slices.append((self.counts["updates"] - updates, round(server_cpu(pid) - cpu, 5)))
-        return slices
 
     def _convergence(self) -> dict[str, Any]:
         late = self.lagging()

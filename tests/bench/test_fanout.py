@@ -48,7 +48,6 @@ def test_the_table_shows_goals_runs_and_failures():
         "name": "S1/ours",
         "updates": 90,
         "cpu_s": 0.1,
-        "slices": [[90, 0.1]],
         "window_s": 1.0,
         "loader_cpu_s": 0.01,
     }
