@@ -10,6 +10,13 @@ from django.db import DatabaseError
 from accounts import key_versions, master_key
 from accounts.errors import MasterKeyError
 
+STAND_INS = (
+    "MFA_TOTP_INSECURE_BYPASS_CODE",
+    "MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN",
+    "MFA_TRUST_ENABLED",
+)
+ALONE = ("LocMemCache", "DummyCache", "FileBasedCache")
+
 
 @register(Tags.security)
 def check_master_key(**kwargs: Any) -> list[CheckMessage]:
@@ -25,6 +32,20 @@ def check_master_key(**kwargs: Any) -> list[CheckMessage]:
         problem = "BFX_MASTER_KEY: other processes of this user can read a variable"
         return [Warning(problem, hint="Use BFX_MASTER_KEY_FILE.", id="accounts.W001")]
     return []
+
+
+@register(Tags.security)
+def check_sign_in(**kwargs: Any) -> list[CheckMessage]:
+    """A code of a second factor works once only if every process sees the mark of its use; and
+    nothing may stand in for it."""
+    problems = []
+    if settings.CACHES["default"]["BACKEND"].endswith(ALONE):
+        problems.append("CACHES: another process would take the code of a second factor again")
+    if settings.SESSION_ENGINE.endswith("signed_cookies"):
+        problems.append("SESSION_ENGINE: a session in a cookie cannot be ended")
+    set_here = [name for name in STAND_INS if getattr(settings, name, None)]
+    problems += [f"{name}: lets in without a second factor" for name in set_here]
+    return [Error(problem, id="accounts.E003") for problem in problems]
 
 
 @register(Tags.database)

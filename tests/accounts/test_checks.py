@@ -10,6 +10,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 
 from accounts import master_key
+from accounts.checks import check_sign_in
 
 LIVE = [("live", True), ("sandbox", False)]
 
@@ -75,3 +76,22 @@ def test_a_database_before_its_first_migration_is_no_problem(db):
 def test_an_empty_database_needs_no_key(db, ring_file):
     ring_file.unlink()
     assert ids(tags=[Tags.database], databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CACHES", {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}),
+        ("CACHES", {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}),
+        ("SESSION_ENGINE", "django.contrib.sessions.backends.signed_cookies"),
+        ("MFA_TOTP_INSECURE_BYPASS_CODE", "123456"),
+        ("MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN", True),
+        ("MFA_TRUST_ENABLED", True),
+    ],
+)
+def test_nothing_may_stand_in_for_a_second_factor(settings, name, value):
+    """T5 among them."""
+    assert check_sign_in() == []
+    setattr(settings, name, value)
+    (error,) = check_sign_in()
+    assert (error.id, name in str(error.msg)) == ("accounts.E003", True)
