@@ -168,11 +168,15 @@ class ListOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic when i
 
 @admin.register(ApiKey, site=panel)
 class ApiKeyAdmin(ListOnly):
-    list_display = ("owner", "label", "last4", "exchange", "scopes_held", "condition", "used")
+    list_display = ("owner", "label", "ends_in", "exchange", "scopes_held", "condition", "used")
     list_select_related = ("owner",)
     search_fields = ("owner__username", "label", "last4")
     ordering = ["owner__username", "label"]
     actions = ["revoke", "revoke_all_of_owner", "halt", "halt_owner"]
+
+    @admin.display(description="Ends in", ordering="last4")
+    def ends_in(self, key: ApiKey) -> str:
+        return f"…{key.last4}"
 
     @admin.display(description="Permissions")
     def scopes_held(self, key: ApiKey) -> str:

@@ -16,7 +16,7 @@ def setup_link(dashboard: Any) -> str:
     if len(dashboard.urls) == 1:
         web = dashboard.children["web"]
         web.wait_until(lambda: "set up" in web.log)
-        return re.findall(r"set up\s+(http\S+)", web.log)[-1]
+        return str(re.findall(r"set up\s+(http\S+)", web.log)[-1])
     asked = dashboard.manage("setup", "setup_link", dashboard.url)
     asked.process.wait(60)
     return str(asked.log.strip().splitlines()[-1])

@@ -1,11 +1,11 @@
 """A real browser, whose every complaint fails the test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, WebError
 
 from tests.browser.chromium import launch_options
 
@@ -56,3 +56,20 @@ def axe_source() -> str:
     if not script.exists():
         pytest.fail("axe-core is not installed: `python3 manage.py test` brings it")
     return script.read_text()
+
+
+@pytest.fixture
+def findings(axe_source: str) -> Callable[[Page], list[str]]:
+    """Serious and critical findings of axe in a page, one line each."""
+
+    def findings(page: Page) -> list[str]:
+        page.evaluate(axe_source)
+        result = page.evaluate("() => axe.run({resultTypes: ['violations']})")
+        return [
+            f"{each['id']}: {node['html'][:120]} ({node['failureSummary'][:200]})"
+            for each in result["violations"]
+            if each["impact"] in {"serious", "critical"}
+            for node in each["nodes"][:3]
+        ]
+
+    return findings

@@ -11,16 +11,15 @@ from tests.browser.accounts import (
     make_sandbox_key,
     setup_link,
 )
-from tests.browser.test_tickers_access import findings  # noqa: F401
 
 pytestmark = pytest.mark.browser
 SIZES = [(1440, 900), (768, 1024), (390, 844)]
 PAGES = [
     "/account/login/", "/keys/", "/keys/add/", "/keys/guide/", "/keys/leaked/", "/keys/halt/",
     "KEY", "KEYpolicy/", "KEYarm/", "KEYrevoke/", "/account/", "/account/trail/",
-    "/account/factors/", "/account/sessions/", "/account/password/", "/account/factors/passkeys/add/",
-    "/account/factors/codes/new/", "/admin/", "/admin/apikeys/", "/admin/users/", "/admin/invite/",
-    "/admin/halt/",
+    "/account/factors/", "/account/sessions/", "/account/password/",
+    "/account/factors/passkeys/add/", "/account/factors/codes/new/", "/admin/", "/admin/apikeys/",
+    "/admin/users/", "/admin/invite/", "/admin/halt/",
 ]  # fmt: skip
 
 
@@ -48,7 +47,7 @@ def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(
     site,
     findings,
     theme,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     key = boss.url.removeprefix(site.url)
     boss.evaluate("theme => localStorage.setItem('bfx.theme', theme)", theme)

@@ -29,23 +29,6 @@ def open_page(browser: Browser, browser_context_args, dashboard):
         context.close()
 
 
-@pytest.fixture
-def findings(axe_source):
-    """Serious and critical findings of axe in a page, one line each."""
-
-    def findings(page: Page) -> list[str]:
-        page.evaluate(axe_source)
-        result = page.evaluate("() => axe.run({resultTypes: ['violations']})")
-        return [
-            f"{each['id']}: {node['html'][:120]} ({node['failureSummary'][:200]})"
-            for each in result["violations"]
-            if each["impact"] in {"serious", "critical"}
-            for node in each["nodes"][:3]
-        ]
-
-    return findings
-
-
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize(
     ("address", "width", "colours"),
