@@ -51,6 +51,11 @@ def is_public(request: HttpRequest) -> bool:
     return view_name(request) in settings.PUBLIC_VIEWS
 
 
+def is_automatic(request: HttpRequest) -> bool:
+    """Whether an open page asks for this, also when nobody looks at it."""
+    return view_name(request) == "accounts:key_states"
+
+
 class PrivatePages(MiddlewareMixin):
     """What only one person may see is kept by no cache, and the logout clears what is left."""
 
@@ -77,7 +82,7 @@ class SessionAge(MiddlewareMixin):
             or now - seen >= settings.SESSION_IDLE_SECONDS
         ):
             logout(request)
-        elif now - seen >= SEEN_EVERY or "seen" not in session:
+        elif "seen" not in session or (now - seen >= SEEN_EVERY and not is_automatic(request)):
             session["seen"] = now
 
 

@@ -22,7 +22,7 @@ def notify(user: User, text: str, *, once: bool = False) -> None:
     if once and Notice.objects.filter(user=user, text=text, at__gt=now - KEPT_FOR).exists():
         return
     Notice.objects.create(user=user, at=now, text=text)
-    if settings.EMAIL_URL and user.email:
+    if settings.EMAIL_ON and user.email:
         transaction.on_commit(lambda: _mail(user.email, text))
 
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts import audit, broadcast, people, signals
 from accounts.audit import Tag
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, KeyState, User
 from accounts.notices import notify
 
 FAILURES_KEPT = 24 * 60 * 60
@@ -31,6 +31,10 @@ FACTOR_NAMES = {
     Authenticator.Type.TOTP: "an authenticator app",
     Authenticator.Type.WEBAUTHN: "a passkey",
     Authenticator.Type.RECOVERY_CODES: "recovery codes",
+}
+LOST = {
+    KeyState.REJECTED: "is no longer accepted by the exchange. It is disarmed and not asked again.",
+    KeyState.QUARANTINED: "is locked: what is stored is not what was sealed. Revoke it.",
 }
 
 
@@ -43,8 +47,11 @@ def seen_of(request: HttpRequest) -> dict[str, object]:
 # --- Keys -----------------------------------------------------------------------------------------
 @receiver(signals.key_added)
 @receiver(signals.key_changed)
-def tell_key_changed(owner: int, **kwargs: Any) -> None:
+def tell_key_changed(key: UUID, owner: int, **kwargs: Any) -> None:
     broadcast.tell_keys_changed(owner)
+    row = ApiKey.objects.select_related("owner").get(pk=key)
+    if row.state in LOST:
+        notify(row.owner, f"Key {row} {LOST[KeyState(row.state)]}", once=True)
 
 
 @receiver(signals.key_revoked)

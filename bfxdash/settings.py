@@ -74,6 +74,12 @@ def origins(raw: str) -> list[str]:
     return names(raw)
 
 
+def email(raw: str) -> dict[str, Any]:
+    if "://" not in raw or urlsplit(raw).scheme not in environ.Env.EMAIL_SCHEMES:
+        raise ValueError("not an address like smtp+tls://user:password@mail.example.com:587")
+    return dict(environ.Env.email_url_config(raw))
+
+
 def json_object(raw: str) -> dict[str, Any]:
     value = json.loads(raw)
     if not isinstance(value, dict):
@@ -335,8 +341,10 @@ SESSION_IDLE_SECONDS = 60 * 60
 STEP_UP_SECONDS = 300
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-EMAIL_URL = read("EMAIL_URL", str, "")
-vars().update(environ.Env.email_url_config(EMAIL_URL) if EMAIL_URL else {})
+EMAIL: dict[str, Any] = read("EMAIL_URL", email, {})
+EMAIL_ON = bool(EMAIL)
+EMAIL_TIMEOUT = 10
+globals().update(EMAIL)
 
 ACCOUNT_ADAPTER = "accounts.adapter.People"
 ACCOUNT_LOGIN_METHODS = {"username"}

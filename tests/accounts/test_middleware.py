@@ -62,3 +62,15 @@ def test_the_session_cookie_is_out_of_reach(alice, client, settings):
     answer = client.post(reverse("account_login"), fields)
     cookie = answer.cookies["bfx"]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
+
+
+def test_a_page_that_asks_by_itself_does_not_keep_a_session_alive(alice):
+    give_factor(alice)
+    browser = browser_of(alice)
+    session = browser.session
+    session["seen"] = before = int(time.time()) - 600
+    session.save()
+    browser.get(reverse("accounts:key_states"))
+    assert browser.session["seen"] == before
+    browser.get(reverse("accounts:keys"))
+    assert browser.session["seen"] > before

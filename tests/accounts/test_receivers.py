@@ -135,3 +135,20 @@ def test_reset_by_mail_asks_for_the_factor_and_pauses_arming(client, alice, mail
 def test_who_asks_for_a_reset_of_an_unknown_address_learns_nothing(client, alice, mailoutbox):
     answer = client.post(reverse("account_reset_password"), {"email": "nobody@example.org"})
     assert (answer.status_code, answer["Location"]) == (302, reverse("account_reset_password_done"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_hears_once_that_the_exchange_has_dropped_his_key(alice, key):
+    for _ in range(2):
+        keys.note_rejection(key=key, code=10100, text="apikey: invalid")
+    assert texts(alice).count("no longer accepted by the exchange") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_last_factor_may_go_and_takes_its_codes_along(alice):
+    give_factor(alice)
+    browser = browser_of(alice, proof="mfa")
+    assert browser.post(reverse("mfa_deactivate_totp")).status_code == 302
+    assert "An authenticator app was removed" in texts(alice)
+    assert AuditEvent.objects.filter(tag="factor.removed", actor=alice.pk).count() == 2
+    assert browser.get(reverse("accounts:keys"))["Location"] == reverse("mfa_index")

@@ -23,6 +23,8 @@ BAD = [
     ("BFX_ORIGINS", "https://dash.example.com/path", "is not an origin like https://"),
     ("DATABASE_URL", "mysql://u@h/db", "only sqlite:// and postgres:// are supported"),
     ("DATABASE_URL", "nonsense", "only sqlite:// and postgres:// are supported"),
+    ("EMAIL_URL", "mail.example.com", "not an address like smtp"),
+    ("EMAIL_URL", "http://mail.example.com", "not an address like smtp"),
     ("DEBUG", "maybe", "'maybe' is neither on nor off"),
     ("LOG_LEVEL", "LOUD", "'LOUD' is not a level"),
     ("SECRET_KEY_FILE", "/nowhere/key", "/nowhere/key"),
@@ -81,6 +83,23 @@ def test_live_and_sandbox_know_their_own_addresses(tmp_path):
     addresses = json.loads(manage(tmp_path, "shell", "--no-imports", "-c", ask).stdout)
     assert all("127.0.0.1" in url for url in addresses["sandbox"].values())
     assert all(".bitfinex.com" in url for url in addresses["live"].values())
+
+
+@pytest.mark.parametrize(
+    ("origin", "cookie"),
+    [
+        ("http://localhost:8000", ["bfx", False, True, "Strict"]),
+        ("https://dash.example.com", ["__Host-bfx", True, True, "Strict"]),
+    ],
+)
+def test_a_session_cookie_is_for_this_host_alone(tmp_path, origin, cookie):
+    names = ("NAME", "SECURE", "HTTPONLY", "SAMESITE")
+    ask = (
+        "import json; from django.conf import settings as s;"
+        f"print(json.dumps([getattr(s, 'SESSION_COOKIE_' + name) for name in {names}]))"
+    )
+    done = manage(tmp_path, "shell", "--no-imports", "-c", ask, BFX_ORIGINS=origin)
+    assert json.loads(done.stdout) == cookie
 
 
 def test_pages_may_load_only_what_is_ours():

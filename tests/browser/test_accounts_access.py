@@ -14,8 +14,9 @@ from tests.browser.accounts import (
 
 pytestmark = pytest.mark.browser
 SIZES = [(1440, 900), (768, 1024), (390, 844)]
+STRANGERS = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 PAGES = [
-    "/account/login/", "/keys/", "/keys/add/", "/keys/guide/", "/keys/leaked/", "/keys/halt/",
+    "/keys/", "/keys/add/", "/keys/guide/", "/keys/leaked/", "/keys/halt/",
     "KEY", "KEYpolicy/", "KEYarm/", "KEYrevoke/", "/account/", "/account/trail/",
     "/account/factors/", "/account/sessions/", "/account/password/",
     "/account/factors/passkeys/add/", "/account/factors/codes/new/", "/admin/", "/admin/apikeys/",
@@ -61,6 +62,13 @@ def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(
                 found.append(f"{path} scrolls sideways at {width}")
             name = path.strip("/").replace("/", "-")
             boss.screenshot(path=tmp_path / f"{name}-{width}-{theme}.png", full_page=True)
+        found += [f"{path}: {finding}" for finding in findings(boss)]
+    boss.context.clear_cookies()
+    for path in STRANGERS:
+        boss.goto(f"{site.url}{path}")
+        if boss.evaluate("() => document.documentElement.scrollWidth") > SIZES[-1][0]:
+            found.append(f"{path} scrolls sideways")
+        boss.screenshot(path=tmp_path / f"stranger-{path.split('/')[2]}-{theme}.png")
         found += [f"{path}: {finding}" for finding in findings(boss)]
     assert found == []
 
