@@ -24,6 +24,9 @@ TOGETHER = ("-n", "2", "--dist", "worksteal")
 # Tests that use no database of the profile, or bring both databases themselves: once is enough.
 ONCE = (
     "tests/bench",
+    "tests/bfxdash/test_bootstrap.py",
+    "tests/bfxdash/test_settings.py",
+    "tests/faults/test_feed_faults.py",
     "tests/faults/test_restore.py",
     "tests/faults/test_revocation.py",
     "tests/faults/test_rotation.py",
@@ -31,6 +34,7 @@ ONCE = (
     "tests/integration/test_sandbox_account.py",
     "tests/integration/test_sandbox_exchange.py",
     "tests/integration/test_sandbox_traders.py",
+    "tests/integration/test_up.py",
     "tests/market/bitfinex",
     "tests/market/sandbox",
 )

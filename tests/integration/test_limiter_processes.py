@@ -170,7 +170,7 @@ def test_only_one_process_holds_a_lease_and_another_takes_over(workers: Workers)
     holder = max(children, key=lambda child: len(child.log))
     holder.kill()
     held = [(moment, who) for who, each in enumerate(workers.moments()) for moment in each]
-    assert len({who for _, who in held}) == 2
+    assert len({who for _, who in held}) >= 2
     for (earlier, one), (later, other) in pairwise(sorted(held)):
         assert one == other or later - earlier >= 0.35, "two held it at once"
 
