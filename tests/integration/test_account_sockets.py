@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests import servers
+from tests.accounts.sessions import code_of
 from tests.sockets import Browser
 
 PASSWORD = "a long pass phrase of nobody"
@@ -121,3 +122,21 @@ def test_g13_without_redis_they_close_within_twenty_seconds(site, redis, sign_in
     print(f"closed {took:.1f} s after the logout, Redis dead")
     assert took < 20
     spared.close()
+
+
+def test_g14_a_code_that_was_used_on_one_process_is_refused_on_the_other(site, sign_in):
+    """T5: with a cache of its own the second process would take it."""
+    time.sleep(max(0, time.time() % 30 - 18) and 30.5 - time.time() % 30)  # a whole step ahead
+    boss, step = sign_in(), int(time.time()) // 30
+    confirm, add_app = f"{site.url}/account/confirm/", f"{site.url}/account/factors/app/add/"
+    boss.fill(confirm, password=PASSWORD)
+    page = boss.get(add_app, timeout=20).text
+    (seed,) = re.findall(r"data-totp-secret>([A-Z2-7]+)<", page)
+    token, code = TOKEN.findall(page)[-1], code_of(seed)
+    boss.post(add_app, data={"code": code, "csrfmiddlewaretoken": token}, timeout=20)
+    assert "Active." in boss.get(f"{site.url}/account/factors/", timeout=20).text
+    with Person() as other:
+        other.fill(f"{site.urls[1]}/account/login/", login="boss", password=PASSWORD)
+        second_step = other.fill(f"{site.urls[1]}/account/factors/login/", code=code)
+        assert int(time.time()) // 30 == step, "too slow a machine to tell"
+        assert "Incorrect code" in second_step.text
