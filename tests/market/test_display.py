@@ -26,7 +26,8 @@ def test_nothing_needs_saying_while_all_is_live():
 def test_an_unreachable_exchange_is_named_with_the_next_try():
     unreachable = status("offline", reason="cannot reach Bitfinex", retry_at=12_000)
     assert display.notice(unreachable, 500) == (
-        "Offline: cannot reach Bitfinex, next try in 12 s. The values below are the last known ones."
+        "Offline: cannot reach Bitfinex, next try in 12 s. "
+        "The values below are the last known ones."
     )
 
 
