@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from accounts import audit, keys, revoked_log
 from accounts.audit import Tag
-from accounts.key_rows import change
 from accounts.models import ApiKey, Epoch, Invitation, KeyState, User
+from accounts.notices import notify
 from accounts.querysets import ApiKeyQuerySet
 
 log = structlog.get_logger(__name__)
@@ -105,9 +105,10 @@ def _secure(lost: list[ApiKey], number: int, seen: int) -> Restored:
     for row in lost:
         keys.revoke_key(key=row, by=None, reason=REASON)
     waiting = _living().filter(state__in=[KeyState.USABLE, KeyState.UNVERIFIED])
-    rows = list(waiting)
+    rows = list(waiting.select_related("owner"))
+    waiting.update(state=KeyState.QUARANTINED, armed_until=None)
     for row in rows:
-        change(row, state=KeyState.QUARANTINED, armed_until=None)
+        notify(row.owner, f"Key {row} waits: the database was restored. Confirm or revoke it.")
     Session.objects.all().delete()
     UserSession.objects.all().delete()
     User.objects.update(auth_epoch=F("auth_epoch") + 1)

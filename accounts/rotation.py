@@ -142,9 +142,15 @@ def status() -> dict[str, object]:
 
 def report_ring(process: str) -> None:
     """A running process says which versions it has; call it every few seconds."""
-    fresh = {"versions": sorted(master_key.ring().versions), "seen_at": timezone.now()}
+    versions = [] if master_key.is_missing() else sorted(master_key.ring().versions)
+    fresh = {"versions": versions, "seen_at": timezone.now()}
     RingReport.objects.update_or_create(process=process, defaults=fresh)
     RingReport.objects.filter(seen_at__lt=timezone.now() - 60 * ALIVE).delete()
+
+
+def running() -> list[str]:
+    """The web processes that reported within the last minute."""
+    return [report.process for report in _alive()]
 
 
 def _sealed() -> ApiKeyQuerySet:

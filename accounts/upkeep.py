@@ -27,7 +27,7 @@ from accounts.restore_guard import Restored
 
 log = structlog.get_logger(__name__)
 
-EVERY_SECONDS = 15.0
+EVERY_SECONDS = 15
 HOUR = timedelta(hours=1)
 DAY = timedelta(hours=24)
 RETRY = timedelta(minutes=5)  # doubled with each failure, up to a day
@@ -64,7 +64,7 @@ async def report_for_ever() -> None:
         await _for_ever("reports", lambda: report(process))
     finally:
         with suppress(*AWAY):  # we have ended: a restore need not wait for us
-            forget(process)
+            await asyncio.to_thread(forget, process)
 
 
 async def look_after_keys_for_ever() -> None:
@@ -78,8 +78,8 @@ def process_name() -> str:
 def report(process: str) -> None:
     """That this process lives, and with which master keys; whether the database is older than it
     was; once an hour for all processes, where the audit trail ends."""
+    rotation.report_ring(process)
     if not master_key.is_missing():  # a sandbox makes it with the first key
-        rotation.report_ring(process)
         restore_guard.guard()
     if claim_hour(timezone.now()):
         restore_guard.advance()
@@ -175,16 +175,14 @@ def _ask(before: ApiKey) -> bool:
     except AccountsError as error:  # a broken seal; the signer has marked the key
         log.warning("key not checked", key=str(before.uuid), problem=str(error))
         return False
-    if after.state == KeyState.REJECTED:
-        notify(before.owner, f"Bitfinex no longer accepts key {before}.")
-    elif after.scopes != before.scopes and before.state == KeyState.USABLE:
+    if after.scopes != before.scopes and before.state == KeyState.USABLE:
         notify(before.owner, f"What key {before} may do at Bitfinex has changed.")
     return after.state != before.state or after.scopes_at != before.scopes_at
 
 
 def _spread(period: timedelta) -> timedelta:
     """Give or take a tenth, so that keys do not come in crowds."""
-    return period * random.uniform(0.9, 1.1)  # noqa: S311  not a secret
+    return period * random.randint(90, 110) / 100  # noqa: S311  not a secret
 
 
 async def _for_ever(what: str, work: Callable[[], None]) -> None:

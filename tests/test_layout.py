@@ -20,6 +20,7 @@ ELSEWHERE: dict[str, str] = {}
 READERS_OF_THE_ENVIRONMENT = {
     "bfxdash/asgi.py",  # only says where the settings are, for other people's servers
     "bfxdash/bootstrap.py",  # runs before there are settings
+    "bfxdash/copies.py",  # passes it on to PostgreSQL's programs
     "bfxdash/gate.py",  # keeps a developer's settings out of the checks
     "bfxdash/launch.py",  # completes the environment for the settings
     "bfxdash/settings.py",

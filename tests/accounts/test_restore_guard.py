@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from accounts import audit, keys, restore_guard, revoked_log
 from accounts.errors import KeyNotReady, KeyRevoked
-from accounts.models import ApiKey, AuditEvent, Epoch, Invitation, KeyState
+from accounts.models import ApiKey, AuditEvent, Epoch, Invitation, KeyState, Notice
+from accounts.restore_guard import Restored
 from accounts.signer import signed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,17 +39,16 @@ def test_an_ordinary_start_changes_nothing(armed):
 
 def test_a_new_database_beside_older_files_is_taken_up_from_there():
     revoked_log.raise_epoch(12)
-    done = restore_guard.guard()
-    assert (done.wiped, done.waiting) == (0, 0)
+    assert restore_guard.guard() == Restored(wiped=0, waiting=0)
     assert restore_guard.guard() is None
 
 
 def test_an_older_database_makes_every_key_wait_for_its_owner(armed):
     rewind()
-    done = restore_guard.guard()
-    assert (done.wiped, done.waiting) == (0, 1)
+    assert restore_guard.guard() == Restored(wiped=0, waiting=1)
     row = row_of(armed)
     assert (row.state, row.armed_until) == (KeyState.QUARANTINED, None)
+    assert "database was restored" in Notice.objects.get().text
     with pytest.raises(KeyNotReady):
         signed(armed, "/v2/auth/r/wallets", b"{}")
 
@@ -63,7 +63,7 @@ def test_it_is_noticed_once(key):
 def test_a_revoked_key_that_came_back_is_wiped_again(key, alice):
     keys.revoke_key(key=key, by=alice, reason="leaked")
     revive(key)
-    assert restore_guard.guard().wiped == 1
+    assert restore_guard.guard() == Restored(wiped=1, waiting=0)
     row = row_of(key)
     assert row.is_revoked
     assert row.sealed_secret is None

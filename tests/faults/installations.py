@@ -45,13 +45,14 @@ class Installation:
         """To its end; returns what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", module, *map(str, words)],
-            check=True,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
             env=self.environ,
             cwd=servers.ROOT,
             timeout=seconds,
         )
+        sys.stderr.write(done.stderr)  # shown when the test fails
+        done.check_returncode()
         return done.stdout
 
     def ask(self, module: str, *words: object, seconds: float = 120) -> Any:
