@@ -390,6 +390,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 # --- Logs -----------------------------------------------------------------------------------------
 LOG_JSON = read("LOG_JSON", boolean, not sys.stderr.isatty())
 LOG_LEVEL = read("LOG_LEVEL", log_level, "INFO")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "bfxdash.reports.PlacesOnly"
 LOG_STEPS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
