@@ -5,7 +5,7 @@ speed cancels out. Efficiency is updates received per CPU-second of the server.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.bench.goals import Floor, Goal, Measure, NotMeasured, Results, Run
 
@@ -60,7 +60,7 @@ ZIPPED = Load(clients=300, rate=300)
 
 def specs(*, full: bool) -> list[Spec]:
     """All runs in the order they are made; short ones of the same load lie side by side."""
-    mixed = Load(**{**MIXED.__dict__, "window": 29.0 if full else 8.0})
+    mixed = replace(MIXED, window=29.0 if full else 8.0)
     return [
         Spec("S1/stock", "stock", S1),
         Spec("S1/ours", "ours", S1),
@@ -77,10 +77,10 @@ def specs(*, full: bool) -> list[Spec]:
         Spec("S3/ws", "ws", S3, INTERVAL_MS),
         Spec("S3/picows", "picows", S3, INTERVAL_MS),
         Spec("S4/ours", "ours", S4, INTERVAL_MS),
-        Spec("P6/none", "ours", _with(STALLED, window=20), INTERVAL_MS, once=True),
-        Spec("P6/few", "ours", _with(STALLED, stalled=2), INTERVAL_MS, once=True),
-        Spec("P6/half", "ours", _with(STALLED, stalled=20), INTERVAL_MS, once=True),
-        Spec("P6/ws-half", "ws", _with(STALLED, stalled=20), INTERVAL_MS, once=True),
+        Spec("P6/none", "ours", replace(STALLED, window=20), INTERVAL_MS, once=True),
+        Spec("P6/few", "ours", replace(STALLED, stalled=2), INTERVAL_MS, once=True),
+        Spec("P6/half", "ours", replace(STALLED, stalled=20), INTERVAL_MS, once=True),
+        Spec("P6/ws-half", "ws", replace(STALLED, stalled=20), INTERVAL_MS, once=True),
         Spec("P7/ours", "ours", SLOW, INTERVAL_MS, once=True),
         Spec("P7/ws", "ws", SLOW, INTERVAL_MS, once=True),
         Spec("P8/ours", "ours", mixed, INTERVAL_MS, once=True),
@@ -92,18 +92,14 @@ def specs(*, full: bool) -> list[Spec]:
         Spec("P10/free", "ours", S2, INTERVAL_MS),
         Spec("P10/blocked", "ours", S2, INTERVAL_MS, block_ms=200),
         Spec("P11/ours", "ours", ZIPPED, INTERVAL_MS),
-        Spec("P11/ours-deflate", "ours", _with(ZIPPED, deflate=True), INTERVAL_MS),
+        Spec("P11/ours-deflate", "ours", replace(ZIPPED, deflate=True), INTERVAL_MS),
         Spec("P11/ws", "ws", ZIPPED, INTERVAL_MS),
-        Spec("P11/ws-deflate", "ws", _with(ZIPPED, deflate=True), INTERVAL_MS),
+        Spec("P11/ws-deflate", "ws", replace(ZIPPED, deflate=True), INTERVAL_MS),
         Spec("P12/bare", "bare", IDLE),
         Spec("P12/ours", "ours", IDLE, INTERVAL_MS),
         Spec("P13/decode", "micro-decode", once=True),
         Spec("P13/hop", "micro-hop", once=True),
     ]
-
-
-def _with(load: Load, **changes: float) -> Load:
-    return Load(**{**load.__dict__, **changes})
 
 
 def _storm(clients: int) -> Load:

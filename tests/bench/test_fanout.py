@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.bench.catalog import QUICK, STALLED, Load
@@ -33,7 +35,7 @@ def test_the_callers_values_replace_those_of_the_load():
 
 
 def test_stalled_readers_keep_their_share_of_the_clients():
-    half = Load(**{**STALLED.__dict__, "stalled": STALLED.clients // 2})
+    half = replace(STALLED, stalled=STALLED.clients // 2)
     assert changed(half, Options(clients=100)).stalled == 50
 
 
