@@ -87,7 +87,9 @@ def add_key(
     row.terms_at = timezone.now() if terms_acknowledged else None
     try:
         _store(row, api_key, api_secret)
-    except IntegrityError:
+    except IntegrityError as error:
+        # Django's connection remembers it, and the frames of its tracebacks hold the key.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
         _note_known(user, row)
         raise KeyRefused("known") from None
     return check_key(key=row)

@@ -33,7 +33,7 @@ FACTOR_NAMES = {
     Authenticator.Type.RECOVERY_CODES: "recovery codes",
 }
 LOST = {
-    KeyState.REJECTED: "is no longer accepted by the exchange. It is disarmed and not asked again.",
+    KeyState.REJECTED: "is disarmed: the exchange no longer accepts it.",
     KeyState.QUARANTINED: "is locked: what is stored is not what was sealed. Revoke it.",
 }
 

@@ -141,7 +141,7 @@ def test_who_asks_for_a_reset_of_an_unknown_address_learns_nothing(client, alice
 def test_a_person_hears_once_that_the_exchange_has_dropped_his_key(alice, key):
     for _ in range(2):
         keys.note_rejection(key=key, code=10100, text="apikey: invalid")
-    assert texts(alice).count("no longer accepted by the exchange") == 1
+    assert texts(alice).count("the exchange no longer accepts it") == 1
 
 
 @pytest.mark.django_db(transaction=True)
