@@ -22,6 +22,28 @@ from tests import servers
 PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of pytest-xdist; its controller came first
 STARTED = ExitStack()
+# What is the same on every profile runs once, on the embedded one: it touches neither the database
+# nor the layer of the run, or it brings both databases itself.
+ONCE = (
+    "bench/",
+    "bfxdash/test_bootstrap.py",
+    "bfxdash/test_gate.py",
+    "bfxdash/test_launch.py",
+    "bfxdash/test_sandbox_child.py",
+    "bfxdash/test_settings.py",
+    "faults/test_revocation.py",
+    "faults/test_rotation.py",
+    "faults/test_socket_abuse.py",
+    "faults/test_socket_layer_loss.py",
+    "faults/test_socket_slow_readers.py",
+    "integration/test_limiter_processes.py",
+    "integration/test_sandbox_",
+    "integration/test_socket_",
+    "market/bitfinex/",
+    "market/sandbox/",
+    "market/test_limits.py",
+    "test_layout.py",
+)
 pytest_plugins = ["tests.factories", "tests.signing_keys"]
 
 hypothesis.settings.register_profile("tests", deadline=None)  # machines are slow at times
@@ -89,7 +111,15 @@ def pytest_report_header() -> str:
     return f"profile: {PROFILE} (BFX_TEST_PROFILE)"
 
 
+def runs_once(item: pytest.Item) -> bool:
+    place = item.path.relative_to(Path(__file__).parent).as_posix()
+    return place.startswith(ONCE) or item.get_closest_marker("once") is not None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if PROFILE != "embedded":
+        config.hook.pytest_deselected(items=[item for item in items if runs_once(item)])
+        items[:] = [item for item in items if not runs_once(item)]
     # Playwright leaves a running event loop in the main thread, which any later async test and
     # any later query would refuse: so browser tests come last.
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

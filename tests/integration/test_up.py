@@ -106,6 +106,7 @@ def test_the_page_shows_every_pair_of_the_exchange(up):
     assert 'data-field="last" data-value="' in rows(up.url)["tBTCUSD"]
 
 
+@pytest.mark.once
 def test_what_it_keeps_is_for_its_owner_only(up):
     for name in (".", "keys", "db", "keys/secret_key"):
         assert stat.S_IMODE((up.data / name).stat().st_mode) & 0o077 == 0, name
@@ -119,18 +120,21 @@ def test_it_ends_in_order_and_leaves_nobody_behind(mortal_up, by):
     assert "Traceback" not in mortal_up.log
 
 
+@pytest.mark.once
 def test_a_sudden_death_leaves_nobody_behind(mortal_up):
     sandbox = sandbox_of(mortal_up)
     mortal_up.children["web"].kill()
     assert gone(sandbox)
 
 
+@pytest.mark.once
 def test_death_of_the_sandbox_stops_it_with_the_reason(mortal_up):
     sandbox_of(mortal_up).kill()
     assert mortal_up.children["web"].process.wait(15) == 1
     assert "the sandbox exchange ended by itself (exit status -9)" in mortal_up.log
 
 
+@pytest.mark.once
 def test_a_second_start_goes_on_with_the_same_data(start_up, tmp_path):
     first = start_up("--data-dir", str(tmp_path / "kept"))
     first.wait_ready()
@@ -140,30 +144,35 @@ def test_a_second_start_goes_on_with_the_same_data(start_up, tmp_path):
     assert (tmp_path / "kept" / "keys" / "secret_key").read_text() == secret
 
 
+@pytest.mark.once
 def test_two_at_once_find_ports_of_their_own(up, start_up):
     other = start_up()
     other.wait_ready()
     assert len(rows(other.url)) == len(rows(up.url))
 
 
+@pytest.mark.once
 def test_a_recording_is_replayed_with_its_own_pairs(start_up, recordings):
     up = start_up("--replay", str(recordings / REPLAYED))
     wait_until(lambda: len(rows(up.url)) == 8)
     wait_until(lambda: "mode      REPLAY of " in up.log)
 
 
+@pytest.mark.once
 def test_a_port_that_is_taken_is_named(up, refused):
     port = up.url.rpartition(":")[2]
     said = refused("--port", port)
     assert f"cannot start: --port: port {port} on 127.0.0.1 is taken, choose another one" in said
 
 
+@pytest.mark.once
 def test_unsafe_settings_stop_it_with_the_name_of_the_variable(refused):
     said = refused("--port", str(free_port()), ALLOWED_HOSTS="*")
     assert "ALLOWED_HOSTS contains '*'" in said
     assert "Traceback" not in said
 
 
+@pytest.mark.once
 def test_live_mode_works_wherever_the_addresses_point(start_up, exchange_server):
     """The real exchange by its variables: here they name the sandbox."""
     up = start_up("--live", exchange=exchange_server)
