@@ -120,6 +120,8 @@ class Hub:
             self._feeds = Feeds(part.ranges)
         self._feeds.hear(part, status, now, full and bool(rows))
         self._listed = self._listed or self.complete
+        if full and rows and part.ranges == 1 and status.state == "live":
+            self._forget(self._rows.keys() - rows.keys(), now)
         self._put(rows)
         self._tell(self._feeds.status())
 
@@ -283,6 +285,18 @@ class Hub:
 
     # Inside ------------------------------------------------------------------------------------
 
+    def _forget(self, symbols: set[str], now: float) -> None:
+        """They are not traded any more: browsers hear of it by a fresh snapshot."""
+        for symbol in symbols:
+            del self._rows[symbol]
+            self._versions.pop(symbol, None)
+        self._dirty -= symbols
+        if symbols:
+            self.seq += 1
+            for group in tuple(self._groups.values()):
+                for reader in tuple(group.readers):
+                    self.resync(reader, now)
+
     def _put(self, rows: dict[str, str]) -> None:
         for symbol, row in rows.items():
             if self._rows.get(symbol) != row:
@@ -341,7 +355,7 @@ class Hub:
         return f'"now":{wall_ms},"feed":{_encode(self._status).decode()},'
 
     def _frame(self, encoding: Encoding, seq: int, head: str, symbols: Iterable[str]) -> bytes:
-        rows = ",".join([self._rows[each] for each in symbols])
+        rows = ",".join(filter(None, map(self._rows.get, symbols)))
         return encoding.frame(encoding.pack(f'{{"seq":{seq},{head}"rows":[{rows}]}}'.encode()))
 
 

@@ -11,6 +11,7 @@ The log also knows what is reserved: a decision may lie ahead, and the caller sl
 Times are µs since epoch, spans in seconds unless a name says otherwise.
 """
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -274,4 +275,6 @@ def _at(one: Sent) -> int:
 def _positive(value: Any, name: str, kind: type[Any]) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, kind)) or value <= 0:
         raise ValueError(f"{name}: {value!r} is not above 0")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: {value!r} is not a number with an end")
     return value

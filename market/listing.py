@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 
 from market.bitfinex import currencies
+from market.bitfinex.messages import Number
 from market.bitfinex.symbols import is_funding, is_paper, split_pair
 from market.quotes import Quote
 
@@ -51,12 +53,14 @@ def usd_rates(quotes: Iterable[Quote]) -> dict[str, float]:
     one other currency. For ordering and orientation only.
     """
     legs = [
-        (*split_pair(quote.symbol), quote.last)
+        (*split_pair(quote.symbol), last)
         for quote in quotes
-        if quote.last and not is_funding(quote.symbol) and not is_paper(quote.symbol)
+        if (last := _float(quote.last))
+        and not is_funding(quote.symbol)
+        and not is_paper(quote.symbol)
     ]
     rates = {"USD": 1.0}
-    rates.update((base, float(last)) for base, quote, last in legs if quote == "USD")
+    rates.update((base, last) for base, quote, last in legs if quote == "USD")
     for base, quote, last in legs:
         if quote in rates:
             rates.setdefault(base, last * rates[quote])
@@ -66,11 +70,22 @@ def usd_rates(quotes: Iterable[Quote]) -> dict[str, float]:
 
 
 def turnover(quote: Quote, rates: dict[str, float]) -> float | None:
-    """Traded (or lent) in 24 h, in USD at the last price; None where no rate is known."""
-    if quote.volume is None:
+    """Traded (or lent) in 24 h, in USD at the last price; None where no rate is known, or where
+    the sum is too large for a float.
+    """
+    funding = is_funding(quote.symbol)
+    rate = rates.get(quote.symbol[1:] if funding else split_pair(quote.symbol)[1])
+    volume = _float(quote.volume)
+    last = 1.0 if funding else _float(quote.last)
+    if rate is None or volume is None or last is None:
         return None
-    if is_funding(quote.symbol):
-        rate = rates.get(quote.symbol[1:])
-        return None if rate is None else quote.volume * rate
-    rate = rates.get(split_pair(quote.symbol)[1])
-    return None if rate is None or quote.last is None else quote.volume * quote.last * rate
+    usd = volume * last * rate
+    return usd if isfinite(usd) else None
+
+
+def _float(number: Number | None) -> float | None:
+    """None for an integer too large for a float, too."""
+    try:
+        return None if number is None else float(number)
+    except OverflowError:
+        return None

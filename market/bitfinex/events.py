@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from market.bitfinex.messages import AnyLevel, AnyTicker, Candle, DerivativeStatus, Trade
 
 ChannelName = Literal["ticker", "trades", "book", "candles", "status"]
@@ -122,8 +124,7 @@ class Heartbeat:
     channel: Channel
 
 
-@dataclass(frozen=True, slots=True)
-class TickerSeen:
+class TickerSeen(msgspec.Struct, frozen=True):
     channel: Channel
     ticker: AnyTicker
 

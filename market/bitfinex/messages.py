@@ -151,6 +151,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 decode_event = msgspec.json.Decoder(ServerEvent).decode
 decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 decode_integer = msgspec.json.Decoder(int).decode
+decode_ticker_frame = msgspec.json.Decoder(tuple[int, Ticker, int]).decode
 decode_ticker = msgspec.json.Decoder(Ticker).decode
 decode_funding_ticker = msgspec.json.Decoder(FundingTicker).decode
 decode_trade = msgspec.json.Decoder(Trade).decode

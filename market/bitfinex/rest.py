@@ -184,15 +184,14 @@ def book(symbol: str, precision: str = "P0", length: int = 25) -> Request[list[A
 
 def _read_tickers(body: bytes) -> dict[str, AnyTicker]:
     """Rows are a symbol and then its ticker. One bad row must not cost the whole table."""
-    rows = msgspec.json.decode(body, type=list[list[Any]])
+    rows = msgspec.json.decode(body, type=list[msgspec.Raw])
     found: dict[str, AnyTicker] = {}
     for row in rows:
-        symbol = row[0] if row else None
-        if not isinstance(symbol, str) or not is_symbol(symbol):
-            continue
-        kind: type[AnyTicker] = FundingTicker if is_funding(symbol) else Ticker
-        with suppress(msgspec.ValidationError):
-            found[symbol] = msgspec.convert(row[1:], kind)
+        with suppress(*UNREADABLE, ValueError):
+            symbol, *fields = msgspec.json.decode(row, type=list[Any])
+            if isinstance(symbol, str) and is_symbol(symbol):
+                kind: type[AnyTicker] = FundingTicker if is_funding(symbol) else Ticker
+                found[symbol] = msgspec.convert(fields, kind)
     if rows and not found:
         raise msgspec.ValidationError("no row is a ticker")
     return found

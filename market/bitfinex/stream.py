@@ -39,6 +39,7 @@ class StreamProtocol:
 
     def __init__(self, now: float, silence: float = SILENCE) -> None:
         self._subscriptions = Subscriptions()
+        self._ticker_of = self._subscriptions.ticker
         self._heard = now
         self._silence = silence
         self._trailing = 0
@@ -88,11 +89,26 @@ class StreamProtocol:
         self._heard = now
         try:
             data = frame.encode() if isinstance(frame, str) else frame
+            ticker = self._ticker_of(data[: data.find(b"[", 1)])
+            if ticker is not None and (seen := self._receive_ticker(ticker, data, now)):
+                return [seen]
             if data.startswith(b"{"):
                 return [self._receive_event(messages.decode_event(data), now)]
             return self._receive_array(messages.decode_parts(data), now)
         except UNREADABLE as error:
             return self._drop(f"unreadable: {error}", None, now)
+
+    def _receive_ticker(self, known: Subscription, data: bytes, now: float) -> Event | None:
+        """The short way for most frames: `[CHANNEL,[…],SEQUENCE]` of a ticker, in order."""
+        try:
+            _, ticker, number = messages.decode_ticker_frame(data)
+        except UNREADABLE:
+            return None  # the long way knows what to say of it
+        if number != self._sequence + 1 or self._trailing != 1:
+            return None
+        self._sequence = number
+        known.heard = now
+        return events.TickerSeen(known.channel, ticker)
 
     def _receive_event(self, event: ServerEvent, now: float) -> Event:
         match event.event:

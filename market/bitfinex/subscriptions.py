@@ -53,6 +53,9 @@ class Subscriptions:
     def __init__(self) -> None:
         self._by_channel: dict[Channel, Subscription] = {}
         self._by_id: dict[int, Subscription] = {}
+        self._tickers: dict[bytes, Subscription] = {}
+        self.ticker = self._tickers.get
+        """The live trading ticker whose frames begin with these bytes, `[17,`: most frames do."""
 
     def ask(self, channel: Channel, now: float) -> None:
         """Note a request; asking again for one that is still open is harmless."""
@@ -64,11 +67,15 @@ class Subscriptions:
         subscription.chan_id = chan_id
         subscription.heard = now
         self._by_id[chan_id] = subscription
+        self._tickers.pop(b"[%d," % chan_id, None)
+        if subscription.channel.name == "ticker" and not subscription.channel.funding:
+            self._tickers[b"[%d," % chan_id] = subscription
 
     def forget(self, subscription: Subscription) -> None:
         self._by_channel.pop(subscription.channel, None)
         if self._by_id.get(subscription.chan_id or 0) is subscription:
             self._by_id.pop(subscription.chan_id or 0)
+            self._tickers.pop(b"[%d," % (subscription.chan_id or 0), None)
 
     def get(self, channel: Channel) -> Subscription | None:
         return self._by_channel.get(channel)

@@ -70,6 +70,8 @@ class ClientRest:
 
     async def pairs(self) -> list[str]:
         (pairs,) = await self._call(rest.conf([PAIRS]))
+        if not isinstance(pairs, list):
+            raise RestFailed(UNREACHABLE)
         return [pair for pair in pairs if isinstance(pair, str)]
 
     async def tickers(self) -> Mapping[str, AnyTicker]:

@@ -70,16 +70,19 @@ class Listing:
         """One round of calls; whatever half of it came is used. Raises RestFailed."""
         if self._table.maintenance and await self._outside.rest.operative():
             self._table.end_maintenance()
-        results = await asyncio.gather(
-            self._outside.rest.tickers(), self._fresh_pairs(), return_exceptions=True
-        )
-        tickers, pairs = results
-        if not isinstance(pairs, BaseException):
-            self._pairs = pairs
-        self._use({} if isinstance(tickers, BaseException) else tickers)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        failure: RestFailed | None = None
+        tickers: Mapping[str, AnyTicker] = {}
+        try:
+            tickers = await self._outside.rest.tickers()
+        except RestFailed as error:
+            failure = error
+        try:
+            self._pairs = await self._fresh_pairs()
+        except RestFailed as error:
+            failure = failure or error
+        self._use(tickers)
+        if failure is not None:
+            raise failure
 
     async def _fresh_pairs(self) -> Sequence[str]:
         if self._now - self._pairs_at < self._outside.timing.lists:
@@ -95,6 +98,8 @@ class Listing:
         mine = [name for name in listed if in_range(name, self._range, self._outside.ranges)]
         if set(mine) != set(self.symbols):
             self.symbols = by_volume(mine, tickers)
+        if tickers and self._pairs:
+            self._table.keep_only(self.symbols)
         if tickers:
             self._filled_at = self._now
             self._table.fill(tickers, self.symbols)

@@ -5,10 +5,11 @@ somebody watches and the busiest pairs get their trades as well, as far as the c
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import isfinite
 from zlib import crc32
 
 from market.bitfinex.events import Channel
-from market.bitfinex.messages import AnyTicker
+from market.bitfinex.messages import AnyTicker, Number
 from market.bitfinex.symbols import is_funding, is_paper, split_pair
 
 CHANNELS = 25
@@ -35,10 +36,13 @@ def by_volume(symbols: Iterable[str], tickers: Mapping[str, AnyTicker]) -> list[
 
     def worth(symbol: str) -> float:
         ticker = tickers.get(symbol)
-        volume, last = (ticker.volume or 0, ticker.last or 0) if ticker else (0, 0)
+        volume = _float(ticker.volume) if ticker else 0
         if is_funding(symbol):
-            return volume * _dollars(symbol[1:], tickers)
-        return volume * last * _dollars(split_pair(symbol)[1], tickers)
+            dollars = volume * _dollars(symbol[1:], tickers)
+        else:
+            quote = split_pair(symbol)[1]
+            dollars = volume * _last(symbol, tickers) * _dollars(quote, tickers)
+        return dollars if isfinite(dollars) else 0
 
     return sorted(symbols, key=lambda symbol: (is_paper(symbol), -worth(symbol), symbol))
 
@@ -102,4 +106,12 @@ def _dollars(currency: str, tickers: Mapping[str, AnyTicker]) -> float:
 
 def _last(symbol: str, tickers: Mapping[str, AnyTicker]) -> float:
     ticker = tickers.get(symbol)
-    return (ticker.last or 0) if ticker else 0
+    return _float(ticker.last) if ticker else 0
+
+
+def _float(number: Number | None) -> float:
+    """0 for what was not sent, and for an integer too large for a float."""
+    try:
+        return float(number or 0)
+    except OverflowError:
+        return 0

@@ -66,6 +66,7 @@ class Service:
         fleet = self._fleet.view()
         judged = judge(
             fleet,
+            any_live=self._table.any_live,
             maintenance=self._table.maintenance,
             rest_fault=self._listing.fault,
             rest_retry_at=self._listing.retry_at,

@@ -20,15 +20,19 @@ class Judgement:
 
 
 def judge(
-    fleet: FleetView, *, maintenance: bool, rest_fault: str, rest_retry_at: float
+    fleet: FleetView, *, any_live: bool, maintenance: bool, rest_fault: str, rest_retry_at: float
 ) -> Judgement:
-    """`rest_fault` says why the last REST call failed, empty when it did not."""
+    """`any_live`: at least one row is; `rest_fault` says why the last REST call failed, empty when
+    it did not.
+    """
     retries = [at for at in (fleet.retry_at, rest_retry_at if rest_fault else None) if at]
     retry_at = min(retries, default=None)
     if maintenance:
         return Judgement("stale", IN_MAINTENANCE, None if fleet.open else retry_at)
     if fleet.wanted and fleet.open == fleet.wanted:
-        return Judgement("live", "", None)
+        if any_live:
+            return Judgement("live", "", None)
+        return Judgement("connecting", "waiting for the first prices", None)
     if fleet.open:
         missing = fleet.wanted - fleet.open
         return Judgement("connecting", f"{missing} of {fleet.wanted} connections to come", retry_at)

@@ -22,6 +22,11 @@ class Table:
         self.maintenance = False
         self._clock = clock
         self._on_change = on_change
+        self._told: set[str] = set()  # symbols whose channel has sent a ticker
+
+    @property
+    def any_live(self) -> bool:
+        return any(map(self.is_live, self._told))
 
     def hear(self, event: Event) -> None:
         handler = _HANDLERS.get(type(event))
@@ -31,7 +36,9 @@ class Table:
 
     def lose(self, channels: Iterable[Channel]) -> None:
         """Keep the last values of these, marked as such."""
-        self.book.mark((ch.target for ch in channels if ch.name == "ticker"), Source.STALE)
+        lost = {ch.target for ch in channels if ch.name == "ticker"}
+        self._told -= lost
+        self.book.mark(lost, Source.STALE)
         self._on_change()
 
     def fill(self, tickers: Mapping[str, AnyTicker], symbols: Collection[str]) -> None:
@@ -46,6 +53,11 @@ class Table:
     def load(self, rows: Mapping[str, str]) -> None:
         self.book.load(dict(rows))
         self._on_change()
+
+    def keep_only(self, symbols: Collection[str]) -> None:
+        """Whatever else was traded once is not any more."""
+        self._told.intersection_update(symbols)
+        self.book.keep_only(symbols)
 
     def is_live(self, symbol: str) -> bool:
         quote = self.book.get(symbol)
@@ -66,10 +78,11 @@ class Table:
 
     def _ticker(self, event: events.TickerSeen) -> None:
         now_ms, symbol = self._clock.wall_ms(), event.channel.target
+        self._told.add(symbol)
         self.book.apply_ticker(symbol, event.ticker, now_ms, self._heard_source)
 
     def _heartbeat(self, event: events.Heartbeat) -> None:
-        if event.channel.name == "ticker":
+        if event.channel.name == "ticker" and event.channel.target in self._told:
             self.book.mark([event.channel.target], self._heard_source)
 
     def _trade(self, event: events.TradeSeen) -> None:

@@ -146,7 +146,7 @@ class TickerPage:
         self.now_ms = now_ms
         self.heads = heads(wish)
         self.state = status.state if status else "connecting"
-        self.notice = display.notice(status, now_ms)
+        self.notice = display.notice(status, now_ms, rows=len(quotes))
         self._curl_url = curl_url
         self._rates = usd_rates(quotes)
         rows = sorted(map(self._row, quotes), key=lambda row: row["sort_key"])

@@ -592,3 +592,20 @@ def test_with_several_feeds_the_table_is_whole_only_with_all_of_them():
     market.apply(rows(tB=1), LIVE, 0.0, full=True, part=Part(1, 2))
     assert market.complete
     assert market.status.state == "live"
+
+
+def test_symbols_that_are_not_traded_any_more_leave_the_table_and_the_browsers(market):
+    sink = FakeSink()
+    market.join(sink, None, 1.0)
+    sink.take()
+    market.apply(rows(tA=1), LIVE, 2.0, full=True)
+    (message,) = sink.take()
+    assert message["snapshot"]
+    assert [row[0] for row in message["rows"]] == ["tA"]
+    assert market.unknown(["tB"]) == ["tB"]
+
+
+def test_a_whole_table_of_a_feed_that_is_not_live_takes_nothing_away(market):
+    offline = FeedStatus(state="offline", since=1, at=1)
+    market.apply(rows(tA=3), offline, 2.0, full=True)
+    assert len(market.rows()) == 2

@@ -131,10 +131,17 @@ def test_tickers_are_found_by_symbol_and_kind(recordings: Path):
 def test_one_bad_row_does_not_cost_the_table():
     good = ["tETHUSD", *range(10)]
     bad: list[Any] = [[], [None], ["tX/../Y", *range(10)], ["tBTCUSD", "a"], ["tBTCUSD", 1]]
+    bad += [None, 7, {}]
     assert list(answer(rest.tickers("ALL"), [*bad, good])) == ["tETHUSD"]
     with pytest.raises(Unreadable):
         answer(rest.tickers("ALL"), bad)
     assert answer(rest.tickers(["tBTCUSD"]), []) == {}
+
+
+def test_a_number_beyond_all_bounds_costs_only_its_row():
+    row = '["tETHUSD",1,1,1,1,1,1,1,1,1,1]'
+    body = f'[["tBTCUSD",1e400,1,1,1,1,1,1,1,1,1],{row}]'.encode()
+    assert list(rest.parse(rest.tickers("ALL"), 200, body)) == ["tETHUSD"]
 
 
 def test_recorded_answers_are_understood(recordings: Path):

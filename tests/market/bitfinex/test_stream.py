@@ -429,3 +429,40 @@ def test_every_lost_number_is_noticed_and_no_other(numbers: list[int]) -> None:
     gaps = [event for event in found if isinstance(event, events.SequenceGap)]
     assert len(gaps) == sum(late - early > 1 for early, late in pairwise([0, *rising]))
     assert sum(isinstance(event, events.Heartbeat) for event in found) == len(rising)
+
+
+class TestTheShortWay:
+    """Tickers without spaces, as the exchange writes them, are read in one step."""
+
+    @pytest.mark.parametrize(
+        "frames",
+        [
+            pytest.param(
+                [[1, TICKER, 1], [2, TICKER, 2], [1, "hb", 3], [1, TICKER, 4]], id="order"
+            ),
+            pytest.param([[1, TICKER, 1], [1, TICKER, 3], [1, TICKER, 4]], id="gap"),
+            pytest.param([[1, TICKER, 2], [1, TICKER, 1], [1, TICKER, 3]], id="out of order"),
+            pytest.param([[1, [*TICKER, 11], 1], [1, TICKER, "new", 2]], id="appended fields"),
+            pytest.param([[1, TICKER[:-1], 1], [1, [None] * 10, 2], [1, ["x"], 3]], id="values"),
+            pytest.param([[1, TICKER], [1, TICKER, 1, 99], [1, [TICKER], 2]], id="other shapes"),
+            pytest.param([{"event": "unsubscribed", "chanId": 1}, [1, TICKER, 1]], id="left"),
+            pytest.param([[9, TICKER, 1], [3, TICKER, 2], [1, TICKER, 3]], id="other channels"),
+        ],
+    )
+    def test_it_tells_the_same_as_the_long_way(self, frames: list[object]) -> None:
+        short, long = (stream(BTC, ETH, TRADES, flags=SEQ_ALL) for _ in range(2))
+        compact = [json.dumps(frame, separators=(",", ":")) for frame in frames]
+        assert told(short, *compact) == told(long, *frames)
+
+    def test_a_number_given_to_another_channel_belongs_to_that_one(self) -> None:
+        protocol = stream(BTC, flags=SEQ_ALL)
+        protocol.subscribe(ETH, 1)
+        told(protocol, subscribed(ETH, 1))
+        (seen,) = told(protocol, "[1,[1,2,3,4,5,6,7,8,9,10],1]")
+        assert isinstance(seen, events.TickerSeen)
+        assert seen.channel == ETH
+
+    def test_a_ticker_is_a_sign_of_life(self) -> None:
+        protocol = stream(BTC, flags=SEQ_ALL)
+        told(protocol, "[1,[1,2,3,4,5,6,7,8,9,10],1]", now=30)
+        assert protocol.silent_channels(40) == []

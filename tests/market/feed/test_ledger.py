@@ -110,6 +110,12 @@ async def test_calls_go_to_the_endpoints_they_are_meant_for() -> None:
     ]
 
 
+async def test_an_odd_list_of_pairs_is_a_failed_call() -> None:
+    calls = ClientRest(FakeClient(lambda _: [None]))
+    with pytest.raises(RestFailed):
+        await calls.pairs()
+
+
 class Hosts:
     public_rest = rest = "http://x"
 

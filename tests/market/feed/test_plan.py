@@ -51,6 +51,16 @@ class TestOrder:
         order = by_volume(["tAAVE:USD", "tBTCUSD"], {"tAAVE:USD": silent, "tBTCUSD": ticker(1, 1)})
         assert order == ["tBTCUSD", "tAAVE:USD"]
 
+    def test_what_is_too_large_for_a_float_is_worth_nothing(self) -> None:
+        tickers = {
+            "tAAVE:USD": ticker(1, 10**400),
+            "tETHUSD": ticker(10**400, 1),
+            "tLTCUSD": ticker(1e300, 1e300),
+            "tBTCUSD": ticker(1, 1),
+        }
+        order = ["tBTCUSD", "tAAVE:USD", "tETHUSD", "tLTCUSD"]
+        assert by_volume(reversed(order), tickers) == order
+
 
 class TestWishes:
     def test_every_symbol_gets_a_ticker_and_the_busiest_their_trades(self) -> None:

@@ -286,9 +286,9 @@ class TestRefreshing:
             assert web.status["reason"] == "Bitfinex is in maintenance"
             assert web.has(Source.STALE)()
             rest.works = True
+            await until(web.sees("connecting"))
             await exchange.beat()
             await until(web.sees("live"))
-            await exchange.beat()
             await until(web.has(Source.LIVE))
 
 

@@ -1,6 +1,7 @@
 """What people are told about the feed in each of its situations."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,14 @@ NONE_YET = replace(ALL_OPEN, open=0, was_open=False)
 NO_PLAN = replace(NONE_YET, wanted=0)
 
 
-def judged(
-    fleet: FleetView, *, maintenance: bool = False, rest_fault: str = "", rest_retry_at: float = 9
-) -> Judgement:
-    return judge(fleet, maintenance=maintenance, rest_fault=rest_fault, rest_retry_at=rest_retry_at)
+def judged(fleet: FleetView, **known: Any) -> Judgement:
+    healthy = {"any_live": True, "maintenance": False, "rest_fault": "", "rest_retry_at": 9}
+    return judge(fleet, **{**healthy, **known})
+
+
+def test_open_connections_that_tell_nothing_are_not_live() -> None:
+    silent = judged(ALL_OPEN, any_live=False)
+    assert silent == Judgement("connecting", "waiting for the first prices", None)
 
 
 def test_live_is_when_every_connection_is_open() -> None:

@@ -65,14 +65,23 @@ def test_leaving_a_channel_makes_its_row_stale(table: Table) -> None:
     assert row(table).source == Source.STALE
 
 
-def test_the_first_frame_makes_a_row_live_again_even_a_heartbeat(
+def test_a_heartbeat_vouches_only_for_what_its_own_channel_has_told(
     table: Table, clock: FakeClock
 ) -> None:
     before = row(table).seen
-    table.lose([BTC])
     clock.go(20)
     table.hear(events.Heartbeat(BTC))
     assert (row(table).source, row(table).seen) == (Source.LIVE, before)
+    table.lose([BTC])
+    table.hear(events.Heartbeat(BTC))
+    assert row(table).source == Source.STALE
+    assert not table.any_live
+
+
+def test_what_is_not_traded_any_more_is_forgotten(table: Table) -> None:
+    table.keep_only(["tETHUSD"])
+    assert "tBTCUSD" not in table.book.symbols()
+    assert not table.any_live
 
 
 def test_a_heartbeat_of_trades_vouches_for_nothing(table: Table) -> None:
