@@ -21,23 +21,6 @@ RESULTS = ROOT / ".cache" / "test"
 NODE_BIN = ROOT / "node_modules" / ".bin"
 PROFILES = ("embedded", "scaled")
 TOGETHER = ("-n", "2", "--dist", "worksteal")
-# Tests that use no database of the profile, or bring both databases themselves: once is enough.
-ONCE = (
-    "tests/bench",
-    "tests/bfxdash/test_bootstrap.py",
-    "tests/bfxdash/test_settings.py",
-    "tests/faults/test_feed_faults.py",
-    "tests/faults/test_restore.py",
-    "tests/faults/test_revocation.py",
-    "tests/faults/test_rotation.py",
-    "tests/integration/test_limiter_processes.py",
-    "tests/integration/test_sandbox_account.py",
-    "tests/integration/test_sandbox_exchange.py",
-    "tests/integration/test_sandbox_traders.py",
-    "tests/integration/test_up.py",
-    "tests/market/bitfinex",
-    "tests/market/sandbox",
-)
 OVERALL_COVERAGE = 90
 # Where a missed branch can cost an IP block, an order or a key: every branch is tested.
 CORE = (
@@ -166,10 +149,9 @@ def make_master_key(path: Path) -> None:
 
 def testing_steps(*, full: bool) -> Iterator[Step]:
     """The tests, and at their end how much of the code they reached."""
-    done = [f"--ignore={path}" for path in ONCE]
-    for profile, left_out in zip(PROFILES, ([], done), strict=True):
-        name, marks = f"tests, {profile}", "not browser and not full"
-        yield pytest_step(name, profile, marks, *TOGETHER, "--cov", *left_out)
+    for profile in PROFILES:
+        name = f"tests, {profile}"
+        yield pytest_step(name, profile, "not browser and not full", *TOGETHER, "--cov")
     for profile in PROFILES:
         yield pytest_step(f"browser, {profile}", profile, "browser and not full", *TOGETHER)
     if full:
