@@ -20,9 +20,18 @@ export function plain(number) {
   return sign + digits + "0".repeat(shift - rest.length);
 }
 
+/**
+ * Whether there is a number to show: what is too large for a float counts as not sent.
+ *
+ * @param {number | null | undefined} number @returns {number is number}
+ */
+function known(number) {
+  return Number.isFinite(number);
+}
+
 /** Plain text for `data-value`. @param {number | null | undefined} number */
 export function value(number) {
-  return number == null ? "" : plain(number);
+  return known(number) ? plain(number) : "";
 }
 
 /** The same digits with thousands separators. @param {string} text */
@@ -35,7 +44,7 @@ export function grouped(text) {
 
 /** @param {number | null | undefined} number */
 export function price(number) {
-  return number == null ? NOTHING : grouped(plain(number)).replace("-", MINUS);
+  return known(number) ? grouped(plain(number)).replace("-", MINUS) : NOTHING;
 }
 
 /** @param {number | null | undefined} number */
@@ -45,7 +54,7 @@ export function sign(number) {
 
 /** @param {number | null | undefined} number */
 export function signed(number) {
-  return number == null ? NOTHING : sign(number) + grouped(plain(Math.abs(number)));
+  return known(number) ? sign(number) + grouped(plain(Math.abs(number))) : NOTHING;
 }
 
 /**
@@ -65,24 +74,24 @@ export function rounded(number, digits, shift = 0) {
 
 /** A fraction as percent with its sign. @param {number | null | undefined} fraction */
 export function percent(fraction) {
-  if (fraction == null) return NOTHING;
+  if (!known(fraction)) return NOTHING;
   return `${sign(fraction)}${grouped(rounded(Math.abs(fraction), 2, 2))}%`;
 }
 
 /** A daily funding rate as percent. @param {number | null | undefined} daily */
 export function rate(daily) {
-  if (daily == null) return NOTHING;
+  if (!known(daily)) return NOTHING;
   return `${daily < 0 ? MINUS : ""}${grouped(rounded(Math.abs(daily), 5, 2))}%`;
 }
 
 /** @param {number | null | undefined} daily */
 export function signedRate(daily) {
-  return daily == null ? NOTHING : sign(daily) + rate(Math.abs(daily));
+  return known(daily) ? sign(daily) + rate(Math.abs(daily)) : NOTHING;
 }
 
 /** A volume, rounded by size. @param {number | null | undefined} number */
 export function amount(number) {
-  if (number == null) return NOTHING;
+  if (!known(number)) return NOTHING;
   if (number < 1) return plain(number);
   if (number >= 1e7) return compact(number);
   return grouped(rounded(number, number >= 1000 ? 0 : 2));
@@ -90,7 +99,7 @@ export function amount(number) {
 
 /** Three significant digits with K, M or B. @param {number | null | undefined} number */
 export function compact(number) {
-  if (number == null) return NOTHING;
+  if (!known(number)) return NOTHING;
   if (number >= 1e9) return `${threeDigits(number / 1e9)}B`;
   if (number >= 1e6) return `${threeDigits(number / 1e6)}M`;
   if (number >= 1e3) return `${threeDigits(number / 1e3)}K`;

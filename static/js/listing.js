@@ -41,7 +41,7 @@ export function nextSort(column, sort) {
  * other currency. @param {Iterable<{base_code: string, quote_code: string, last: number | null}>} pairs
  */
 export function usdRates(pairs) {
-  const known = [...pairs].filter((pair) => pair.last);
+  const known = [...pairs].filter(({ last }) => last && Number.isFinite(last));
   const rates = new Map([["USD", 1]]);
   for (const { base_code, quote_code, last } of known) {
     if (quote_code === "USD") rates.set(base_code, /** @type {number} */ (last));

@@ -100,20 +100,25 @@ export class Painter {
     this.#dirty.delete(view.symbol);
     const quote = this.store.rows.get(view.symbol);
     if (!quote) return;
-    view.paint(quote, {
-      turnover: this.#turnover(view, quote),
-      stale: this.stale,
-      flash: flash && !STILL.matches && !document.hidden,
-    });
-    view.paintAge(this.#now());
+    try {
+      view.paint(quote, {
+        turnover: this.#turnover(view, quote),
+        stale: this.stale,
+        flash: flash && !STILL.matches && !document.hidden,
+      });
+      view.paintAge(this.#now());
+    } catch (error) {
+      reportError(error); // one bad row must not stop the rows behind it
+    }
   }
 
   /** @param {import("./row_view.js").RowView} view @param {Quote} quote */
   #turnover(view, quote) {
     const rate = this.rates.get(view.funding ? view.base_code : view.quote_code);
     if (rate === undefined || quote.volume === null) return null;
-    if (view.funding) return quote.volume * rate;
-    return quote.last === null ? null : quote.volume * quote.last * rate;
+    const last = view.funding ? 1 : quote.last;
+    const usd = last === null ? null : quote.volume * last * rate;
+    return Number.isFinite(usd) ? usd : null;
   }
 
   #second() {

@@ -60,3 +60,20 @@ def test_turnover_of_a_lent_currency_is_its_volume_in_usd():
 )
 def test_turnover_is_unknown_without_rate_price_or_volume(row):
     assert turnover(row, {"USD": 1.0}) is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        quote("tETHUSD", 1, 10**400),
+        quote("tETHUSD", 10**400, 1),
+        quote("tETHUSD", 1e300, 1e300),
+        quote("fUSD", 1, 10**400),
+    ],
+)
+def test_turnover_is_unknown_where_it_is_too_large_for_a_float(row):
+    assert turnover(row, {"USD": 1.0}) is None
+
+
+def test_a_price_too_large_for_a_float_makes_no_rate():
+    assert usd_rates([quote("tETHUSD", 10**400), quote("tUSDXYZ", 10**400)]) == {"USD": 1.0}

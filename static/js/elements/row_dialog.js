@@ -43,7 +43,8 @@ export class RowDialog extends HTMLElement {
     this.#fill();
     this.#timer = window.setInterval(() => this.#fill(), REFRESH_MS);
     this.dialog?.showModal();
-    this.#write("[data-command]", await command(address));
+    const line = await command(address);
+    if (this.#row === row) this.#write("[data-command]", line);
   }
 
   /** What the row's cells say, those too that the board has no room for. */

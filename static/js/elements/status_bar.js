@@ -20,7 +20,7 @@ export class StatusBar extends HTMLElement {
     if (link.state === "open") this.#lostAt = Number.POSITIVE_INFINITY;
     else this.#lostAt = Math.min(this.#lostAt, now);
     if (!store.feed && now - this.#lostAt < 5000) return; // the page's own first word stands
-    const page = pageState(store.feed, link, now, store.offset, this.#lostAt);
+    const page = pageState(store.feed, link, now, store.offset, this.#lostAt, store.rows.size);
     write(document.querySelector("[data-notice]"), page.notice);
     write(this.querySelector("[data-latency]"), latency(link));
     const changed = this.dataset.feedState !== page.state || this.#stale !== page.allStale;

@@ -131,3 +131,16 @@ def test_the_page_tells_the_feed_state_and_why():
 def test_very_long_numbers_get_the_small_type():
     (row,) = page(quote("tSHIB:BTC", last=1.2345e-10)).pairs
     assert (cells(row)["last"].size, cells(row)["bid"].size) == ("long", "")
+
+
+@pytest.mark.parametrize("huge", [1e30, 1e308, 10**400, -(10**400)])
+def test_a_huge_number_leaves_the_page_and_its_other_rows(huge):
+    bad = Quote("tETHUSD", huge, huge, huge, huge, huge, huge, huge, huge, NOW, Source.LIVE)
+    rows = page(bad, quote("tBTCUSD")).pairs
+    assert set(symbols(rows)) == {"tETHUSD", "tBTCUSD"}
+
+
+def test_without_rows_the_page_says_nothing_of_values():
+    offline = FeedStatus(state="offline", since=0, at=0, reason="cannot reach Bitfinex")
+    assert page(status=offline).notice == "Offline: cannot reach Bitfinex."
+    assert "last known" in page(quote("tBTCUSD"), status=offline).notice

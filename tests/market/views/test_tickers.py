@@ -89,6 +89,22 @@ def test_before_the_first_batch_the_saved_table_is_shown_as_stale(
     assert values(html, "tBTCUSD")["last"] == "100.5"
 
 
+def test_the_blank_row_for_new_symbols_claims_no_age(client, filled_hub):
+    filled_hub("tBTCUSD")
+    blanks = re.findall(r"<template>(.*?)</template>", client.get("/").content.decode(), re.DOTALL)
+    assert len(blanks) == 2
+    for blank in blanks:
+        assert 'data-field="age" data-value=""' in blank
+        assert "<time></time>" in blank
+
+
+def test_the_sandbox_says_that_its_prices_are_not_real(client, filled_hub):
+    filled_hub("tBTCUSD")
+    assert '</b><span class="mode-detail">: not real prices</span>' in (
+        client.get("/").content.decode()
+    )
+
+
 @pytest.mark.django_db
 def test_without_any_price_the_page_says_that_it_waits(client, filled_hub):
     filled_hub()
