@@ -76,3 +76,9 @@ test("rates in USD are direct, else over one other currency", () => {
   assert.equal(rates.get("NEW"), 6);
   assert.equal(rates.get("CNHT"), 0.25);
 });
+
+test("a price too large for a number makes no rate", () => {
+  const last = Number.POSITIVE_INFINITY;
+  const rates = usdRates([{ base_code: "ETH", quote_code: "USD", last }]);
+  assert.deepEqual([...rates], [["USD", 1]]);
+});
