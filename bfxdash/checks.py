@@ -7,6 +7,7 @@ function of the settings that yields reasons; the table below says which variabl
 import ipaddress
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from django.apps.config import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from market.limits import read_rates
@@ -166,6 +167,18 @@ def refuse_unsafe_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
     return [message for refusal in REFUSALS for message in refusal.messages(settings)]
+
+
+@register("settings")
+def warn_of_silence(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """PostgreSQL without Redis is refused above, for every command."""
+    reasons = [] if any(redis(settings)) else silence(settings, sys.argv[1:2])
+    return [Warning(f"REDIS_URL {reason}", id="bfxdash.W001") for reason in reasons]
+
+
+def silence(settings: Any, command: Sequence[str]) -> Iterator[str]:
+    if not settings.REDIS_URL and {"serve", "feed"} & set(command):
+        yield "is missing: serve and feed could not hear each other; use `up`, or set it"
 
 
 def is_loopback(host: str | None) -> bool:

@@ -4,6 +4,7 @@
 `bfxdash.settings` finds them like anybody else's. What the environment already says, stays.
 """
 
+import fcntl
 import os
 import secrets
 import socket
@@ -11,7 +12,7 @@ import stat
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import MutableMapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import environ
@@ -28,6 +29,9 @@ URLS = {
     "BFX_PUBLIC_WS_URL": "ws://127.0.0.1:{port}/ws/2",
     "BFX_WS_URL": "ws://127.0.0.1:{port}/ws/2",
 }
+NEED_DATABASE_DIR = {"migrate", "serve", "feed"}
+HELD: dict[Path, int] = {}
+"""Descriptors of locked files by data folder: open, and so locked, until this process ends."""
 
 
 class CannotStart(Exception):
@@ -42,6 +46,8 @@ def run(argv: Sequence[str]) -> None:
         if words[1:2] == ["up"] and not {"-h", "--help"} & set(words):
             words[2:] = prepare_up(words[2:], os.environ)
         _ = settings.INSTALLED_APPS  # reads them all
+        if NEED_DATABASE_DIR & set(words[1:2]):
+            make_database_dir()
     except (CannotStart, ImproperlyConfigured) as error:
         sys.exit(f"bfxdash cannot start: {error}")
     execute_from_command_line(words)
@@ -73,16 +79,21 @@ def prepare_up(words: Sequence[str], environment: MutableMapping[str, str]) -> l
     add_up_options(parser)
     options, _ = parser.parse_known_args(words)
     env_file = environment.get("BFX_ENV_FILE", str(BASE_DIR / ".env"))
+    if "BFX_ENV_FILE" in environment and not Path(env_file).exists():
+        raise CannotStart(f"BFX_ENV_FILE: there is no file '{env_file}'")
     environ.Env.read_env(env_file)
     mode = "live" if options.live else environment.get("BFX_EXCHANGE", "sandbox")
     environment["BFX_EXCHANGE"] = mode
-    check_replay(options, mode)
-    environment["BFX_DATA_DIR"] = str(make_data_dir(options, environment))
+    no_sandbox = mode == "live" or options.no_sandbox or URLS.keys() <= environment.keys()
+    check_replay(options, no_sandbox)
+    folder = make_data_dir(options, environment)
+    hold(folder)
+    environment["BFX_DATA_DIR"] = str(folder)
     port = options.port or first_free(options.host, WEB_PORTS)
     require_free(options.host, port, "--port")
     environment.setdefault("BFX_ORIGINS", f"http://localhost:{port},http://127.0.0.1:{port}")
     completed = [*words, "--port", str(port)]
-    if mode == "live" or options.no_sandbox or URLS.keys() <= environment.keys():
+    if no_sandbox:
         return [*completed, "--no-sandbox"]
     sandbox_port = options.sandbox_port or first_free("127.0.0.1", SANDBOX_PORTS, together=2)
     require_free("127.0.0.1", sandbox_port, "--sandbox-port")
@@ -91,9 +102,10 @@ def prepare_up(words: Sequence[str], environment: MutableMapping[str, str]) -> l
     return [*completed, "--sandbox-port", str(sandbox_port)]
 
 
-def check_replay(options: Namespace, mode: str) -> None:
-    if options.replay and (mode == "live" or options.no_sandbox):
-        raise CannotStart("--replay needs the sandbox exchange: not with --live or --no-sandbox")
+def check_replay(options: Namespace, no_sandbox: bool) -> None:
+    if options.replay and no_sandbox:
+        other = "--live, --no-sandbox or an exchange of your own at all four BFX_*_URL"
+        raise CannotStart(f"--replay needs the sandbox exchange: not with {other}")
     if options.replay and not Path(options.replay).is_file():
         raise CannotStart(f"--replay: there is no file {options.replay}")
 
@@ -102,14 +114,48 @@ def make_data_dir(options: Namespace, environment: MutableMapping[str, str]) -> 
     """The folder of everything that is kept, for its owner's eyes only."""
     chosen = options.data_dir or environment.get("BFX_DATA_DIR") or BASE_DIR / "data"
     folder = Path(chosen).expanduser().resolve()
+    make_folders(folder, "keys", "db")
     try:
-        folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
-        for name in ("keys", "db"):
-            (folder / name).mkdir(mode=stat.S_IRWXU, exist_ok=True)
         make_secret_key(folder / "keys" / "secret_key")
     except OSError as error:
         raise CannotStart(f"BFX_DATA_DIR: {folder}: {error.strerror}") from error
     return folder
+
+
+def make_database_dir() -> None:
+    """For SQLite in the data folder: it makes its file, but not the folder."""
+    database = settings.DATABASES["default"]
+    in_folder = Path(str(database["NAME"])).parent == settings.DATABASE_DIR
+    if database["ENGINE"].endswith("sqlite3") and in_folder:
+        make_folders(settings.BFX_DATA_DIR, settings.DATABASE_DIR.name)
+
+
+def make_folders(folder: Path, *names: str) -> None:
+    try:
+        folder.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+        for name in names:
+            (folder / name).mkdir(mode=stat.S_IRWXU, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"BFX_DATA_DIR: {folder}: {error.strerror}") from error
+
+
+def hold(folder: Path) -> None:
+    """One `up` a data folder: a second one's feed would wait for the first one's lease, and could
+    not hear it. The lock ends with the process, however it ends.
+    """
+    if folder in HELD:
+        return
+    try:
+        with ExitStack() as refused:
+            file = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            refused.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            refused.pop_all()
+    except BlockingIOError as error:
+        raise CannotStart(f"BFX_DATA_DIR: another bfxdash already runs on {folder}") from error
+    except OSError as error:
+        raise CannotStart(f"BFX_DATA_DIR: {folder}: {error.strerror}") from error
+    HELD[folder] = file
 
 
 def make_secret_key(path: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 import structlog
@@ -22,7 +22,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
 env = environ.FileAwareEnv()
-env.read_env(env.str("BFX_ENV_FILE", default=str(BASE_DIR / ".env")))
+ENV_FILE = env.str("BFX_ENV_FILE", default=str(BASE_DIR / ".env"))
+if "BFX_ENV_FILE" in env.ENVIRON and not Path(ENV_FILE).exists():
+    raise ImproperlyConfigured(f"BFX_ENV_FILE: there is no file '{ENV_FILE}'")
+env.read_env(ENV_FILE)
 
 
 def read(name: str, cast: Callable[[str], T], default: T) -> T:
@@ -66,16 +69,37 @@ def names(raw: str) -> list[str]:
     return [part.strip() for part in raw.split(",") if part.strip()]
 
 
+def split_address(raw: str) -> SplitResult:
+    """Its parts. The message repeats nothing of an address, which may hold a password."""
+    try:
+        parts = urlsplit(raw)
+        _ = parts.port  # the parts are not looked at before they are asked for
+    except ValueError:
+        raise ValueError("the host or port of this address cannot be read") from None
+    return parts
+
+
+def address(raw: str) -> str:
+    split_address(raw)
+    return raw
+
+
+def redis_address(raw: str) -> str:
+    if split_address(raw).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("not an address like redis://127.0.0.1:6379/0")
+    return raw
+
+
 def origins(raw: str) -> list[str]:
     for origin in names(raw):
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+        parts = split_address(origin)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path:
             raise ValueError(f"'{origin}' is not an origin like https://dash.example.com")
     return names(raw)
 
 
 def email(raw: str) -> dict[str, Any]:
-    if "://" not in raw or urlsplit(raw).scheme not in environ.Env.EMAIL_SCHEMES:
+    if "://" not in raw or split_address(raw).scheme not in environ.Env.EMAIL_SCHEMES:
         raise ValueError("not an address like smtp+tls://user:password@mail.example.com:587")
     return dict(environ.Env.email_url_config(raw))
 
@@ -111,10 +135,10 @@ def exchange_mode(raw: str) -> str:
 
 
 BFX_EXCHANGE = read("BFX_EXCHANGE", exchange_mode, "sandbox")
-BFX_PUBLIC_REST_URL = read("BFX_PUBLIC_REST_URL", str, EXCHANGES[BFX_EXCHANGE]["public_rest"])
-BFX_REST_URL = read("BFX_REST_URL", str, EXCHANGES[BFX_EXCHANGE]["rest"])
-BFX_PUBLIC_WS_URL = read("BFX_PUBLIC_WS_URL", str, EXCHANGES[BFX_EXCHANGE]["public_ws"])
-BFX_WS_URL = read("BFX_WS_URL", str, EXCHANGES[BFX_EXCHANGE]["ws"])
+BFX_PUBLIC_REST_URL = read("BFX_PUBLIC_REST_URL", address, EXCHANGES[BFX_EXCHANGE]["public_rest"])
+BFX_REST_URL = read("BFX_REST_URL", address, EXCHANGES[BFX_EXCHANGE]["rest"])
+BFX_PUBLIC_WS_URL = read("BFX_PUBLIC_WS_URL", address, EXCHANGES[BFX_EXCHANGE]["public_ws"])
+BFX_WS_URL = read("BFX_WS_URL", address, EXCHANGES[BFX_EXCHANGE]["ws"])
 BFX_EGRESS = read("BFX_EGRESS", str, "default")
 BFX_RATES: dict[str, Any] = read("BFX_RATES", json_object, {})
 
@@ -133,8 +157,12 @@ STATIC_ROOT = BFX_DATA_DIR / "static"
 
 
 def database_url(raw: str) -> str:
-    if urlsplit(raw).scheme not in {"sqlite", "postgres", "postgresql"}:
+    if raw.partition(":")[0] not in {"sqlite", "postgres", "postgresql"}:
         raise ValueError("only sqlite:// and postgres:// are supported")
+    try:
+        environ.Env.db_url_config(raw)
+    except ValueError:  # its words may repeat a part of the password
+        raise ValueError("the host or port of this address cannot be read") from None
     return raw
 
 
@@ -162,7 +190,7 @@ def database() -> dict[str, Any]:
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = read("REDIS_URL", str, "")
+REDIS_URL = read("REDIS_URL", redis_address, "")
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",

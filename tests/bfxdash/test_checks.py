@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from django.core import checks
 
-from bfxdash.checks import REFUSALS, is_loopback, refuse_unsafe_settings
+from bfxdash.checks import REFUSALS, is_loopback, refuse_unsafe_settings, silence, warn_of_silence
 from tests.servers import SECRET_KEY
 
 SQLITE = "django.db.backends.sqlite3"
@@ -33,6 +33,7 @@ REFUSED = [
     ("BFX_ORIGINS", {"BFX_ORIGINS": ["http://localhost", "https://a.example"]}, "mixes"),
     ("BFX_TRUSTED_PROXIES", {"SECURE_ORIGIN": True, "BFX_TRUSTED_PROXIES": 0}, "is 0"),
     ("BFX_RATES", {"BFX_RATES": {"window": 0}}, "window: 0 is not above 0"),
+    ("BFX_RATES", {"BFX_RATES": {"window": float("nan")}}, "window: nan is not a number"),
     ("BFX_RATES", {"BFX_RATES": {"ws": 9}, **LIVE}, "the exchange is the real one"),
     ("BFX_EGRESS", {"BFX_EGRESS": ""}, "is not a name"),
     ("BFX_EGRESS", {"BFX_EGRESS": "home|public"}, "is not a name"),
@@ -125,3 +126,26 @@ def test_the_checks_are_registered_and_each_is_tried_here():
     assert refuse_unsafe_settings in checks.registry.registry.get_checks()
     tried = {variable for variable, _, _ in REFUSED} | {"BFX_DATA_DIR", "DATABASE_URL"}
     assert {refusal.variable for refusal in REFUSALS} == tried
+
+
+@pytest.mark.parametrize(
+    ("command", "redis_url", "warned"),
+    [
+        ("serve", "", True),
+        ("feed", "", True),
+        ("up", "", False),
+        ("serve", "redis://127.0.0.1", False),
+    ],
+)
+def test_processes_that_cannot_hear_each_other_are_warned_of(good, command, redis_url, warned):
+    good.REDIS_URL = redis_url
+    said = list(silence(good, [command]))
+    assert ["is missing: serve and feed" in reason for reason in said] == [True] * warned
+
+
+def test_the_warning_names_the_variable(monkeypatch, profile):
+    monkeypatch.setattr("sys.argv", ["manage.py", "serve"])
+    said = [message.msg for message in warn_of_silence(None)]
+    assert [text.split(":")[0] for text in said] == ["REDIS_URL is missing"] * (
+        profile == "embedded"
+    )

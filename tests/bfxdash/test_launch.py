@@ -1,20 +1,26 @@
 """What `up` settles before the settings are read."""
 
+import fcntl
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bfxdash import launch
 from bfxdash.launch import CannotStart, make_secret_key, port_number, prepare_up
+from tests.servers import SECRET_KEY, clean_environment
 
 
 @pytest.fixture
 def environment(tmp_path):
     """Of a machine that says nothing but where the data lies."""
-    return {"BFX_ENV_FILE": os.devnull, "BFX_DATA_DIR": str(tmp_path / "data")}
+    yield {"BFX_ENV_FILE": os.devnull, "BFX_DATA_DIR": str(tmp_path / "data")}
+    while launch.HELD:
+        os.close(launch.HELD.popitem()[1])
 
 
 @pytest.fixture
@@ -68,6 +74,53 @@ def test_data_folder_that_cannot_be_made_is_named(environment, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CannotStart, match=r"BFX_DATA_DIR: .*/file/data: Not a directory"):
         prepare_up(["--data-dir", str(tmp_path / "file" / "data")], environment)
+
+
+def test_a_second_start_on_one_data_folder_is_refused_until_the_first_is_dead(
+    environment, tmp_path
+):
+    folder = tmp_path.resolve()
+    hold = "import sys, pathlib; from bfxdash import launch; launch.hold(pathlib.Path(sys.argv[1]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{hold}; print('held', flush=True); input()", folder],
+        cwd=launch.BASE_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as first:
+        assert first.stdout
+        assert first.stdout.readline() == b"held\n"
+        with pytest.raises(CannotStart, match=f"another bfxdash already runs on {folder}"):
+            launch.hold(folder)
+        first.kill()
+    launch.hold(folder)
+
+
+def test_up_holds_its_data_folder(environment, tmp_path):
+    prepare_up([], environment)
+    file = tmp_path / "data" / "up.lock"
+    assert mode_of(file) == 0o600
+    with file.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_settings_file_that_is_named_and_absent_is_said(environment, tmp_path):
+    environment["BFX_ENV_FILE"] = str(tmp_path / "absent")
+    with pytest.raises(CannotStart, match="BFX_ENV_FILE: there is no file"):
+        prepare_up([], environment)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.once
+def test_migrate_makes_the_folder_of_the_database(tmp_path):
+    data = tmp_path / "fresh"
+    done = subprocess.run(
+        [sys.executable, launch.BASE_DIR / "manage.py", "migrate", "--plan"],
+        env=clean_environment(BFX_DATA_DIR=str(data), SECRET_KEY=SECRET_KEY),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, mode_of(data), mode_of(data / "db")) == (0, 0o700, 0o700), done.stderr
 
 
 def test_the_sandbox_is_where_the_settings_look_for_the_exchange(environment):
@@ -128,6 +181,13 @@ def test_port_that_was_asked_for_and_is_taken_is_said(environment, taken_port, o
 def test_unknown_host_is_said(environment):
     with pytest.raises(CannotStart, match=r"--host: 127\.0\.0\.300"):
         prepare_up(["--host", "127.0.0.300"], environment)
+
+
+def test_a_recording_is_not_silently_left_out_for_another_exchange(environment, tmp_path):
+    (tmp_path / "recording").touch()
+    environment |= dict.fromkeys(launch.URLS, "http://127.0.0.1:1")
+    with pytest.raises(CannotStart, match="--replay needs the sandbox exchange"):
+        prepare_up(["--replay", str(tmp_path / "recording")], environment)
 
 
 @pytest.mark.parametrize("words", [["--live"], ["--no-sandbox"]])

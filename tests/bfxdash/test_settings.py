@@ -21,6 +21,17 @@ BAD = [
     ("BFX_RATES", "{", "Expecting"),
     ("BFX_ORIGINS", "dash.example.com", "is not an origin like https://"),
     ("BFX_ORIGINS", "https://dash.example.com/path", "is not an origin like https://"),
+    ("BFX_ORIGINS", "http://localhost:abc", "host or port"),
+    ("BFX_PUBLIC_WS_URL", "ws://127.0.0.1:abc/ws/2", "host or port"),
+    ("BFX_WS_URL", "wss://[bad/ws/2", "host or port"),
+    ("BFX_PUBLIC_REST_URL", "http://127.0.0.1:99999", "host or port"),
+    ("BFX_REST_URL", "http://127.0.0.1:99999", "host or port"),
+    ("BFX_ENV_FILE", "/nowhere/settings", "there is no file '/nowhere/settings'"),
+    ("REDIS_URL", "garbage", "not an address like redis://"),
+    ("REDIS_URL", "redis://127.0.0.1:99999", "host or port"),
+    ("DATABASE_URL", "postgres://u:p@127.0.0.1:99999/y", "host or port"),
+    ("EMAIL_URL", "garbage", "not an address like smtp"),
+    ("EMAIL_URL", "smtp://u:p@h:99999", "host or port"),
     ("DATABASE_URL", "mysql://u@h/db", "only sqlite:// and postgres:// are supported"),
     ("DATABASE_URL", "nonsense", "only sqlite:// and postgres:// are supported"),
     ("EMAIL_URL", "mail.example.com", "not an address like smtp"),
@@ -53,6 +64,13 @@ def test_bad_value_stops_the_start_with_a_message_that_names_the_variable(
     assert name in done.stderr
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_part_of_a_password_is_not_repeated(tmp_path):
+    done = manage(tmp_path, "check", REDIS_URL="redis://:hidden/word@127.0.0.1")
+    assert done.returncode == 1
+    assert "REDIS_URL" in done.stderr
+    assert "hidden" not in done.stderr
 
 
 def test_missing_secret_stops_the_start_with_a_message_that_names_the_variable(tmp_path):

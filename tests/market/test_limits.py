@@ -334,6 +334,8 @@ def test_a_block_is_as_long_as_a_given_window():
         ({"windw": 60}, "windw"),
         ({"window": 0}, "window"),
         ({"window": "60"}, "window"),
+        ({"window": float("nan")}, "window"),
+        ({"block": float("inf")}, "block"),
         ({"ws": 1.5}, "ws"),
         ({"ws": True}, "ws"),
         ({"rates": []}, "rates"),
