@@ -95,7 +95,7 @@ def test_the_blank_row_for_new_symbols_claims_no_age(client, filled_hub):
     assert len(blanks) == 2
     for blank in blanks:
         assert 'data-field="age" data-value=""' in blank
-        assert "<time></time>" in blank
+        assert "<time>–</time>" in blank
 
 
 def test_the_sandbox_says_that_its_prices_are_not_real(client, filled_hub):
