@@ -108,6 +108,14 @@ def record(
     return event
 
 
+def seal_was_broken(key: ApiKey) -> bool:
+    """Whether the seal of this key did not open since the exchange last confirmed the key. A key
+    that is quarantined without this came from a backup."""
+    about = AuditEvent.objects.filter(subject=key.owner_id, key=key.uuid)
+    told = about.filter(tag__in=[Tag.KEY_BROKEN, Tag.KEY_VERIFIED]).last()
+    return told is not None and told.tag == Tag.KEY_BROKEN
+
+
 def verify() -> Verdict:
     """Walks the whole chain: an edited, missing, added or cut event breaks it."""
     mac_key, prev, seq = derived_key("audit"), "", 0

@@ -50,7 +50,8 @@ def seen_of(request: HttpRequest) -> dict[str, object]:
 def tell_key_changed(key: UUID, owner: int, **kwargs: Any) -> None:
     broadcast.tell_keys_changed(owner)
     row = ApiKey.objects.select_related("owner").get(pk=key)
-    if row.state in LOST:
+    from_backup = row.state == KeyState.QUARANTINED and not audit.seal_was_broken(row)
+    if row.state in LOST and not from_backup:  # of a backup `accounts.restore_guard` tells
         notify(row.owner, f"Key {row} {LOST[KeyState(row.state)]}", once=True)
 
 

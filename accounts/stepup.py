@@ -1,6 +1,6 @@
 """A fresh proof that it is really the person: a second factor, not older than five minutes.
 
-Asked for before a key is added, armed or given a wider policy, before an export and before a
+Asked for before a key is added, confirmed, armed or given a wider policy, before an export and a
 change of factors; never before a revocation or a halt, which must be fast. The gate stands before
 the form. A POST that comes too late is refused and its fields are lost: they may hold a secret,
 and what allauth would keep of them lies readable in the session.

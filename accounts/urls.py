@@ -28,6 +28,7 @@ urlpatterns = [
     path("keys/<uuid:pk>/", keys.key_detail, name="key"),
     path("keys/<uuid:pk>/arm/", keys.arm_key, name="arm_key"),
     path("keys/<uuid:pk>/check/", keys.check_key, name="check_key"),
+    path("keys/<uuid:pk>/confirm/", keys.confirm_key, name="confirm_key"),
     path("keys/<uuid:pk>/disarm/", keys.disarm_key, name="disarm_key"),
     path("keys/<uuid:pk>/policy/", keys.change_policy, name="policy"),
     path("keys/<uuid:pk>/revoke/", keys.revoke_key, name="revoke_key"),

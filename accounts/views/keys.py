@@ -13,18 +13,29 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import keys
+from accounts import audit, keys
 from accounts.access import own_key
-from accounts.errors import AccountsError, KeyRefused, MasterKeyError
+from accounts.errors import (
+    AccountsError,
+    KeyNotReady,
+    KeyRefused,
+    KeyRevoked,
+    MasterKeyError,
+    SealBroken,
+)
 from accounts.exchange import Cancelled
 from accounts.forms import HaltForm, KeyForm, PolicyForm, RevokeForm
-from accounts.models import ApiKey, Halt, User
+from accounts.models import ApiKey, Halt, KeyState, User
 from accounts.stepup import step_up
 from accounts.vault import Secret
 from accounts.views.shown import KeyShown, refusal_words
 
 form_view = require_http_methods(["GET", "HEAD", "POST"])
 NO_MASTER_KEY = "This server cannot seal a key at the moment: its operator has to look at the log."
+NO_MASTER_KEY_TO_OPEN = (
+    "Not confirmed: this server cannot open a key at the moment. Its operator has to look at the "
+    "log."
+)
 
 
 def person(request: HttpRequest) -> User:
@@ -90,7 +101,31 @@ def _add(request: HttpRequest, form: KeyForm) -> ApiKey | None:
 
 @require_safe
 def key_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return render(request, "accounts/key.html", {"key": KeyShown(own_key(request, pk), _now())})
+    key = KeyShown(own_key(request, pk), _now())
+    is_broken = key.is_locked and audit.seal_was_broken(key.key)
+    return render(request, "accounts/key.html", {"key": key, "is_broken": is_broken})
+
+
+@form_view
+@step_up
+def confirm_key(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The button is on the key's page; who comes back from the step-up by a GET is led there."""
+    key = own_key(request, pk)
+    if request.method == "POST":
+        _confirm(request, key)
+    return redirect("accounts:key", pk)
+
+
+def _confirm(request: HttpRequest, key: ApiKey) -> None:
+    try:
+        confirmed = keys.confirm_key(key=key, by=person(request))
+    except AccountsError as error:
+        messages.error(request, unconfirmed_words(error))
+        return
+    if confirmed.state == KeyState.USABLE:
+        messages.success(request, "Confirmed. The key only reads until you arm it.")
+    else:
+        messages.warning(request, "Confirmed, but the exchange could not be asked. Ask it later.")
 
 
 @require_POST
@@ -182,6 +217,25 @@ def words_of(error: AccountsError) -> str:
     if isinstance(error, KeyRefused):
         return refusal_words(error.reason, error.detail)
     return f"Not done: {error}."
+
+
+def unconfirmed_words(error: AccountsError) -> str:
+    """Why a key of a restored database is not in use again, and what to do."""
+    match error:
+        case KeyRevoked():
+            return "Not confirmed: this key is revoked. Add a new one."
+        case KeyNotReady():
+            return "Nothing to confirm: this key does not wait for its owner."
+        case KeyRefused():
+            return f"{words_of(error)} Its secret is wiped here."
+        case SealBroken():
+            return (
+                "Not confirmed: what is stored is not what was sealed. Revoke this key, delete it "
+                "at Bitfinex and add a new one."
+            )
+        case MasterKeyError():
+            return NO_MASTER_KEY_TO_OPEN
+    return words_of(error)
 
 
 def cancelled_words(done: Cancelled) -> str:

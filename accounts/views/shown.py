@@ -23,7 +23,7 @@ STATE_WORDS = {
     KeyState.USABLE: "usable",
     KeyState.REFUSED: "refused; its secret is wiped",
     KeyState.REJECTED: "the exchange no longer accepts it",
-    KeyState.QUARANTINED: "locked: what is stored is not what was sealed. Revoke it",
+    KeyState.QUARANTINED: "locked: it signs nothing until its owner has decided",
 }
 
 
@@ -72,6 +72,10 @@ class KeyShown:
     @property
     def is_usable(self) -> bool:
         return self.key.state == KeyState.USABLE and not self.key.is_revoked
+
+    @property
+    def is_locked(self) -> bool:
+        return self.key.state == KeyState.QUARANTINED and not self.key.is_revoked
 
     @property
     def is_living(self) -> bool:

@@ -80,6 +80,7 @@ MATRIX = {
     "accounts:revoke_key": OF_ALICE,
     "accounts:policy": OF_ALICE_FRESH,
     "accounts:arm_key": OF_ALICE_FRESH,
+    "accounts:confirm_key": {**OF_ALICE_FRESH, "alice": "home"},
     "accounts:check_key": OF_ALICE_POST,
     "accounts:disarm_key": OF_ALICE_POST,
     "admin:index": PANEL,

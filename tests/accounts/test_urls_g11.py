@@ -21,7 +21,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "mfa_remove_webauthn": [PASSKEY],
     "account_reset_password_from_key": ["1", "no-such-key"],
 }
-OF_A_KEY = {"key", "revoke_key", "policy", "arm_key", "check_key", "disarm_key"}
+OF_A_KEY = {"key", "revoke_key", "policy", "arm_key", "check_key", "confirm_key", "disarm_key"}
 
 
 def names(patterns: object = None, space: str = "") -> Iterator[str]:
