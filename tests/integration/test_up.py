@@ -195,6 +195,7 @@ def test_live_mode_without_the_exchange_says_so_and_shows_no_invented_price(star
     assert psutil.Process(up.children["web"].pid).children() == []  # no sandbox stands in
 
 
+@pytest.mark.once
 def test_last_known_values_are_stale_when_the_exchange_is_away(start_up, exchange_server, tmp_path):
     kept = ("--data-dir", str(tmp_path / "kept"))
     first = start_up("--live", *kept, exchange=exchange_server)
