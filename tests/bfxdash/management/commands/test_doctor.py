@@ -13,6 +13,9 @@ from django.db import connection
 from accounts import restore_guard, revoked_log, rotation
 from bfxdash.management.commands import doctor
 from market import lease
+from market.client import RestClient
+from market.conf import exchange
+from tests.servers import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,10 +82,13 @@ def test_a_clock_before_this_program_existed_is_broken(monkeypatch):
     assert found()[1]["clock"][0] == "broken"
 
 
-def test_an_exchange_out_of_reach_is_broken(monkeypatch):
+def test_an_exchange_out_of_reach_is_broken(monkeypatch, settings):
+    nobody = f"http://127.0.0.1:{free_port()}"
+    settings.BFX_PUBLIC_REST_URL = nobody
+    monkeypatch.setattr(doctor, "client", lambda: RestClient(exchange()))
     monkeypatch.setitem(doctor.LOOKS, "exchange", doctor.look_at_exchange)
     started = time.monotonic()
     state, detail = found()[1]["exchange"]
     assert state == "broken"
-    assert detail.startswith("http://127.0.0.1:8900: ")
+    assert detail.startswith(f"{nobody}: ")
     assert time.monotonic() - started < 30
