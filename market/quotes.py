@@ -123,25 +123,25 @@ class QuoteBook:
     ) -> None:
         """The ticker replaces the whole row: it is newer than every trade seen before it."""
         t = ticker
-        if type(t) is Ticker:  # spelled out: most frames come here, unpacking costs 20 % of the way
-            self._quotes[symbol] = Quote(
-                symbol,
-                t.last,
-                t.bid,
-                t.ask,
-                t.change,
-                t.change_relative,
-                t.volume,
-                t.high,
-                t.low,
-                now_ms,
-                source,
-            )
-            self._changed.add(symbol)
-        elif isinstance(t, FundingTicker):
+        if isinstance(t, FundingTicker):
             prices = (t.last, t.bid, t.ask, t.change, t.change_relative, t.volume, t.high, t.low)
             terms = (t.frr, t.bid_period, t.ask_period)
             self._put(FundingQuote(symbol, *prices, now_ms, source, *terms))
+            return
+        self._quotes[symbol] = Quote(  # spelled out: most frames come here, unpacking costs 20 %
+            symbol,
+            t.last,
+            t.bid,
+            t.ask,
+            t.change,
+            t.change_relative,
+            t.volume,
+            t.high,
+            t.low,
+            now_ms,
+            source,
+        )
+        self._changed.add(symbol)
 
     def apply_trade(self, symbol: str, price: Number, trade_ms: int, now_ms: int) -> None:
         """A trade moves `last` only; an older trade than one already seen changes nothing."""
