@@ -26,6 +26,7 @@ STARTED = ExitStack()
 # nor the layer of the run, or it brings both databases itself.
 ONCE = (
     "bench/",
+    "browser/test_tickers_access.py",
     "bfxdash/test_bootstrap.py",
     "bfxdash/test_gate.py",
     "bfxdash/test_launch.py",
