@@ -327,7 +327,9 @@ class Dashboard:
     def start_embedded(self, *options: str) -> None:
         port = free_port()
         self.urls = [f"http://localhost:{port}"]
-        sandbox = ["--no-sandbox"] if self.exchange else []
+        # A port of its own: two that start in the same moment would both find 8900 free.
+        own = ["--sandbox-port", str(free_port(count=2))]
+        sandbox = ["--no-sandbox"] if self.exchange else own
         self.manage("web", "up", "--port", str(port), *sandbox, *options)
         self.children["web"].wait_until(self.answers, seconds=60)
 

@@ -145,7 +145,7 @@ def test_a_second_start_goes_on_with_the_same_data(start_up, tmp_path):
 
 
 @pytest.mark.once
-def test_two_at_once_find_ports_of_their_own(up, start_up):
+def test_two_at_once_leave_each_other_alone(up, start_up):
     other = start_up()
     other.wait_ready()
     assert len(rows(other.url)) == len(rows(up.url))
