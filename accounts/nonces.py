@@ -152,9 +152,7 @@ def _statement(vendor: str) -> str:
         nonce=f"{larger}(k.last_nonce + 1, {slot})",
         now=now,
         now_at=f"to_timestamp({now} / 1000000.0)" if on_server else "%(now_at)s",
-        clock=f"FROM (SELECT COALESCE(%(now)s::bigint, {SERVER_CLOCK}) AS now) AS n"
-        if on_server
-        else "",
+        clock=CLOCK if on_server else "",
         larger=larger,
         first_gap=FIRST_GAP_US,
         refusals=REFUSALS,

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-PUBLIC_CONNECTS = 20
-"""Connections a window that api-pub.bitfinex.com accepts (Bitfinex docs, ws-public)."""
-
 CONNECT_WINDOW = 60.0
 """Seconds of that window, and how long the address is limited once it was exceeded."""
 
