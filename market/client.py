@@ -1,6 +1,7 @@
 """Calls to the exchange: a slot of the budget, one request, a typed result or a typed error."""
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ SLOTS_A_CALL = 4
 """Slots one call may use up: connecting took so long that a slot passed, or the nonce was refused
 (10114), which proves that nothing was executed.
 """
+
+ACTS: Mapping[Lane, Act] = {"read": "read", "look_up": "read", "place": "place", "cancel": "cancel"}
+"""What a call of this lane is signed for."""
+
+BeforeSend = Callable[[int], None]
+"""Told the nonce of a signed request before its first byte may leave; what it raises stops it."""
 
 CALLS = Counter("bfxdash_rest_calls", "Calls to the exchange", ["endpoint", "outcome"])
 SECONDS = Histogram("bfxdash_rest_seconds", "From sending to the last byte", ["endpoint"])
@@ -146,20 +153,21 @@ class RestClient:
         request: rest.Request[T],
         key: ApiKey | None = None,
         *,
-        act: Act = "read",
         lane: Lane = "read",
         deadline: float = 10.0,
         user: int | None = None,
+        before_send: BeforeSend | None = None,
     ) -> T:
         """The exchange's answer. Waits up to `deadline` seconds for a slot of the budget.
 
-        With a `key` the call is signed for that `act` (see `accounts.signer.signed`) and counts
-        for the key's owner. Raises one of `market.bitfinex.errors`; a key that may not sign raises
-        its `accounts.errors.KeyUnusable`, then nothing was sent. Not to be called in a transaction.
+        With a `key` the call is signed for what its lane is for (`ACTS`) and counts for the key's
+        owner; `before_send` is then called before every attempt. Raises one of
+        `market.bitfinex.errors`; a key that may not sign raises its `accounts.errors.KeyUnusable`,
+        then nothing was sent. Not to be called in a transaction.
         """
         owner = key.owner_id if key and user is None else user
         try:
-            result = self._call(request, key, act, lane, deadline, owner)
+            result = self._call(request, key, lane, deadline, owner, before_send)
         except ExchangeError as error:
             CALLS.labels(request.scope, type(error).__name__).inc()
             raise
@@ -170,10 +178,10 @@ class RestClient:
         self,
         request: rest.Request[T],
         key: ApiKey | None,
-        act: Act,
         lane: Lane,
         deadline: float,
         user: int | None,
+        before_send: BeforeSend | None,
     ) -> T:
         self._save_block()
         give_up = time.monotonic() + deadline
@@ -183,7 +191,7 @@ class RestClient:
             leave_by = self._limiter.acquire(request.scope, lane, left, user)
             try:
                 if key is not None:
-                    return self._signed(request, key, act, leave_by)
+                    return self._signed(request, key, ACTS[lane], leave_by, before_send)
                 give_back_connection()
                 return self._parse(request, *self._send(request, leave_by))
             except SlotMissed:
@@ -192,12 +200,21 @@ class RestClient:
                 failure = refused
         raise failure
 
-    def _signed(self, request: rest.Request[T], key: ApiKey, act: Act, leave_by: float) -> T:
+    def _signed(
+        self,
+        request: rest.Request[T],
+        key: ApiKey,
+        act: Act,
+        leave_by: float,
+        before_send: BeforeSend | None,
+    ) -> T:
         """Within one slot: a grant at the key's own pace, then one request. A grant that grew too
         old while connecting was never used, so another one takes its place.
         """
         while True:
             done = _sign(request, key, act, leave_by)
+            if before_send is not None:
+                before_send(done.nonce)
             give_back_connection()
             time.sleep(done.window.wait_ns(time.monotonic_ns()) / 1e9)
             last_moment = min(leave_by, done.window.closes_ns / 1e9)

@@ -31,9 +31,7 @@ class BitfinexKeys:
     def cancel_all(self, key: ApiKey) -> Cancelled:
         request = account.cancel_all_orders()
         try:
-            orders = self._client.call(
-                request, key, act="cancel", lane="cancel", deadline=CANCEL_PATIENCE
-            )
+            orders = self._client.call(request, key, lane="cancel", deadline=CANCEL_PATIENCE)
         except ExchangeError as error:
             return Cancelled(None, str(error))
         return Cancelled(orders)

@@ -101,7 +101,7 @@ def test_any_other_failure_is_sent_once(
 ):
     server.answers = [answer]
     with pytest.raises(error) as caught:
-        rest_client.call(account.cancel_all_orders(), signing_key, act="cancel", lane="cancel")
+        rest_client.call(account.cancel_all_orders(), signing_key, lane="cancel")
     assert len(server.asked) == sent
     assert "bfx-" not in repr(caught.value)
 
@@ -110,6 +110,30 @@ def test_a_revoked_key_sends_nothing(rest_client: RestClient, server: Server, si
     keys.revoke_key(key=signing_key, by=signing_key.owner, reason="leaked")
     with pytest.raises(KeyRevoked):
         rest_client.call(account.permissions(), signing_key)
+    assert server.asked == []
+
+
+def test_every_attempt_is_told_with_its_nonce_before_it_leaves(
+    rest_client: RestClient, server: Server, signing_key: ApiKey
+):
+    server.answers = [NONCE_SMALL, http("200 OK", SCOPES)]
+    told: list[tuple[int, int]] = []
+    rest_client.call(
+        account.permissions(),
+        signing_key,
+        before_send=lambda nonce: told.append((nonce, len(server.asked))),
+    )
+    assert told == [(nonce, sent) for sent, nonce in enumerate(nonces(server))]
+
+
+def test_what_is_told_may_stop_the_call(
+    rest_client: RestClient, server: Server, signing_key: ApiKey
+):
+    def stop(_: int) -> None:
+        raise LookupError("settled meanwhile")
+
+    with pytest.raises(LookupError):
+        rest_client.call(account.permissions(), signing_key, before_send=stop)
     assert server.asked == []
 
 
