@@ -147,9 +147,16 @@ class PolicyForm(forms.Form):
     day_total = StrictDecimalField(label="All orders of a day, in USD")
     price_band = StrictDecimalField(
         label="Price band, in percent",
-        help_text="How far a limit price may lie from the last price.",
+        help_text="How far above the last price a limit buy may lie, and how far below it a limit "
+        "sell. A better price is always allowed.",
     )
-    orders_a_minute = forms.IntegerField(label="Orders a minute", min_value=1, max_value=90)
+    orders_a_minute = forms.IntegerField(
+        label="Orders a minute",
+        required=False,
+        min_value=1,
+        max_value=90,
+        help_text="Empty: as fast as the exchange allows.",
+    )
 
     HUNDRED: ClassVar = Decimal(100)
 

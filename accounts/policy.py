@@ -18,15 +18,16 @@ class KeyPolicy:
     """Limits of one key. Amounts are in USD; a limit that cannot be computed refuses the order.
 
     `symbols`: allowed symbols, none means all. `largest_order` and `day_total` (per UTC day):
-    USD. `price_band`: fraction of the last price that a limit price may lie away from it.
-    Raises `ValueError` for a limit that is no limit.
+    USD. `price_band`: fraction of the last price that a limit price may lie on its adverse side,
+    above it for a buy and below it for a sell; the other side is free. `orders_a_minute`: none
+    means as fast as the exchange allows. Raises `ValueError` for a limit that is no limit.
     """
 
     symbols: tuple[str, ...] = ()
-    largest_order: Decimal = Decimal(1000)
-    day_total: Decimal = Decimal(5000)
+    largest_order: Decimal = Decimal(50_000)
+    day_total: Decimal = Decimal(1_000_000)
     price_band: Decimal = Decimal("0.2")
-    orders_a_minute: int = 10
+    orders_a_minute: int | None = None
 
     def __post_init__(self) -> None:
         if not all(SYMBOL.fullmatch(symbol) for symbol in self.symbols):
@@ -35,7 +36,7 @@ class KeyPolicy:
             amount: Decimal = getattr(self, name)
             if not amount.is_finite() or amount <= 0:
                 raise ValueError(f"{name} is not a positive amount: {amount}")
-        if self.orders_a_minute < 1:
+        if self.orders_a_minute is not None and self.orders_a_minute < 1:
             raise ValueError(f"orders_a_minute: {self.orders_a_minute}")
 
     @property

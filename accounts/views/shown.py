@@ -118,8 +118,8 @@ def policy_lines(policy: KeyPolicy) -> list[tuple[str, str]]:
         ("Symbols", ", ".join(policy.symbols) or "all"),
         ("Largest order", f"{plain(policy.largest_order)} USD"),
         ("All orders of a day", f"{plain(policy.day_total)} USD"),
-        ("Price band", f"{plain(policy.price_band * 100)} %"),
-        ("Orders a minute", str(policy.orders_a_minute)),
+        ("Price band", f"{plain(policy.price_band * 100)} % beyond the last price"),
+        ("Orders a minute", str(policy.orders_a_minute or "as many as the exchange allows")),
     ]
 
 

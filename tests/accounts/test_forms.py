@@ -31,6 +31,16 @@ def test_a_policy_is_what_was_typed():
     )
 
 
+def test_a_policy_without_a_pace_leaves_it_to_the_exchange():
+    form = PolicyForm({**LIMITS, "orders_a_minute": ""})
+    assert form.is_valid(), form.errors
+    assert form.policy.orders_a_minute is None
+    assert set(PolicyForm({**LIMITS, "orders_a_minute": "0"}).errors) == {"orders_a_minute"}
+    again = PolicyForm(PolicyForm.showing(form.policy).initial)
+    assert again.is_valid()
+    assert again.policy == form.policy
+
+
 @pytest.mark.parametrize(
     "number",
     ["1_000", "１２３", "٣", "-0", "+5", "1e5", "0e999999999", "NaN", "Infinity", "1e309", "-1",

@@ -19,6 +19,25 @@ def test_equal_limits_have_one_spelling():
     assert '"largest_order":"100"' in one.text
 
 
+def test_a_new_key_may_order_as_fast_as_the_exchange_allows():
+    policy = KeyPolicy.parse(KeyPolicy().text)
+    assert policy == KeyPolicy((), Decimal(50_000), Decimal(1_000_000), Decimal("0.2"), None)
+    assert '"orders_a_minute":null' in policy.text
+
+
+@pytest.mark.parametrize(
+    ("text", "orders_a_minute"),
+    [
+        ('{"day_total":"5000","largest_order":"1000","orders_a_minute":10,"price_band":"0.2",'
+         '"symbols":[]}', 10),
+        ('{"day_total":"5000","largest_order":"1000","price_band":"0.2","symbols":[]}', None),
+    ],
+)  # fmt: skip
+def test_a_stored_policy_keeps_its_limits(text, orders_a_minute):
+    expected = KeyPolicy((), Decimal(1000), Decimal(5000), Decimal("0.2"), orders_a_minute)
+    assert KeyPolicy.parse(text) == expected
+
+
 @pytest.mark.parametrize(
     "limits",
     [
