@@ -4,7 +4,7 @@ from accounts.errors import ExchangeUnavailable, KeyRejected
 from accounts.exchange import Cancelled
 from accounts.models import ApiKey
 from accounts.permissions import Permissions
-from market.bitfinex import account
+from market.bitfinex import account, orders
 from market.bitfinex.errors import AuthRefused, ExchangeError
 from market.client import RestClient, client
 
@@ -29,9 +29,10 @@ class BitfinexKeys:
         return Permissions.from_rows((row.scope, row.read, row.write) for row in rows)
 
     def cancel_all(self, key: ApiKey) -> Cancelled:
-        request = account.cancel_all_orders()
         try:
-            orders = self._client.call(request, key, lane="cancel", deadline=CANCEL_PATIENCE)
+            told = self._client.call(
+                orders.cancel_all(), key, lane="cancel", deadline=CANCEL_PATIENCE
+            )
         except ExchangeError as error:
             return Cancelled(None, str(error))
-        return Cancelled(orders)
+        return Cancelled(len(told))

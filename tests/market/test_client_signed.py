@@ -8,7 +8,7 @@ from accounts import keys, signer
 from accounts.errors import KeyBusy, KeyRevoked
 from accounts.models import ApiKey
 from market import client
-from market.bitfinex import account
+from market.bitfinex import account, orders
 from market.bitfinex.errors import (
     AuthRefused,
     LimiterClosed,
@@ -101,7 +101,7 @@ def test_any_other_failure_is_sent_once(
 ):
     server.answers = [answer]
     with pytest.raises(error) as caught:
-        rest_client.call(account.cancel_all_orders(), signing_key, lane="cancel")
+        rest_client.call(orders.cancel_all(), signing_key, lane="cancel")
     assert len(server.asked) == sent
     assert "bfx-" not in repr(caught.value)
 

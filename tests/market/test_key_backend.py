@@ -56,7 +56,7 @@ def test_any_other_failure_says_nothing_about_the_key():
 
 
 def test_cancel_all_passes_in_the_lane_kept_for_cancels():
-    client = ScriptedClient(lambda: 3)
+    client = ScriptedClient(lambda: ["one", "two", "three"])
     assert BitfinexKeys(client).cancel_all(KEY).orders == 3
     assert client.asked == [("auth/w/order/cancel/multi", "cancel")]
 
