@@ -24,6 +24,10 @@ def tell_keys_changed(user: int) -> None:
     _send(user_group(user), {"type": "keys.changed"})
 
 
+def tell_orders_changed(user: int) -> None:
+    _send(user_group(user), {"type": "orders.changed"})
+
+
 def tell_check_sessions(user: int) -> None:
     """Something ended sessions of this person: each socket asks whether its own is among them."""
     _send(user_group(user), {"type": "session.check"})

@@ -73,7 +73,8 @@ def jitter_percent() -> int:
 
 
 class AccountConsumer(AsyncJsonWebsocketConsumer):
-    """Says only `{"changed": "keys"}`; the page looks for itself. What it is sent is ignored."""
+    """Says only `{"changed": "keys"}` or `{"changed": "orders"}`; the page looks for itself. What
+    it is sent is ignored."""
 
     holder: Holder | None = None
 
@@ -99,6 +100,9 @@ class AccountConsumer(AsyncJsonWebsocketConsumer):
 
     async def keys_changed(self, event: dict[str, Any]) -> None:
         await self.send_json({"changed": "keys"})
+
+    async def orders_changed(self, event: dict[str, Any]) -> None:
+        await self.send_json({"changed": "orders"})
 
     async def session_ended(self, event: dict[str, Any]) -> None:
         await self.end()

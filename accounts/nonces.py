@@ -187,13 +187,36 @@ def _moment(now: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
 
 
-def _refusal(key: ApiKey, act: Act, now: int | None) -> AccountsError:
-    """Why no row was granted, by a second read: by then the cause may be gone, and the caller
-    may ask again at once."""
+def ready(key: ApiKey, act: Act, *, now: int | None = None) -> ApiKey:
+    """The row as it is now, if it would be granted this act, now or a moment later. Allots
+    nothing, so only a grant is a promise. Raises the `KeyUnusable` that says why not."""
+    row, clock = _as_it_is(key, now)
+    why_not = _never(row, act) or (act == "place" and _not_armed(row, clock))
+    if why_not:
+        raise why_not
+    return row
+
+
+def _as_it_is(key: ApiKey, now: int | None) -> tuple[ApiKey, int]:
+    """The row, and the clock that the grant goes by."""
     number: models.BigIntegerField[int, int] = models.BigIntegerField()
+    if now is None and connection.vendor == "sqlite":
+        now = time.time_ns() // 1000
     on_server = models.Func(template=SERVER_CLOCK, output_field=number)
     clock = on_server if now is None else models.Value(now, output_field=number)
     row: Any = ApiKey.objects.annotate(clock=clock).get(pk=key.pk)
+    return row, row.clock
+
+
+def _refusal(key: ApiKey, act: Act, now: int | None) -> AccountsError:
+    """Why no row was granted, by a second read: by then the cause may be gone, and the caller
+    may ask again at once."""
+    row, clock = _as_it_is(key, now)
+    return _never(row, act) or _not_now(row, key, act, clock)
+
+
+def _never(row: ApiKey, act: Act) -> AccountsError | None:
+    """What waiting does not help against."""
     if row.revoked_at:
         return KeyRevoked(row.uuid)
     if row.exchange != settings.BFX_EXCHANGE:
@@ -204,13 +227,16 @@ def _refusal(key: ApiKey, act: Act, now: int | None) -> AccountsError:
         return KeyHalted(row.uuid, row.halt)
     if row.bump >= REFUSALS or row.last_nonce >= CEILING:
         return NonceExhausted(row.uuid)
-    return _not_now(row, key, act, row.clock)
+    return None
 
 
 def _not_now(row: ApiKey, key: ApiKey, act: Act, now: int) -> AccountsError:
     if act == "place" and row.generation != key.generation:
         return KeyChanged(row.uuid)
-    if act == "place" and not row.is_armed(_moment(now)):
-        return KeyNotArmed(row.uuid)
     wait = row.send_at + row.gap - AHEAD_US - now
-    return KeyBusy(row.uuid, min(max(wait, SHORTEST_WAIT_US), STRAY_US))
+    busy = KeyBusy(row.uuid, min(max(wait, SHORTEST_WAIT_US), STRAY_US))
+    return (_not_armed(row, now) if act == "place" else None) or busy
+
+
+def _not_armed(row: ApiKey, now: int) -> AccountsError | None:
+    return None if row.is_armed(_moment(now)) else KeyNotArmed(row.uuid)

@@ -92,6 +92,12 @@ def ws_auth(key: ApiKey) -> SignedLogin:
     return SignedLogin(key.uuid, granted.nonce, granted.bump, window, message)
 
 
+def ready(key: ApiKey, act: Act) -> ApiKey:
+    """The key as it is now, when it may be used for this act. Raises the `KeyUnusable` that a
+    signature would; only the signature itself is a promise."""
+    return nonces.ready(key, act)
+
+
 def nonce_accepted(done: Signed | SignedLogin) -> None:
     """Call after any answer but 10114: costs nothing unless nonces had been refused before."""
     if done.bump:

@@ -61,14 +61,14 @@ def begin() -> Restored | None:
 async def report_for_ever() -> None:
     process = process_name()
     try:
-        await _for_ever("reports", lambda: report(process))
+        await repeat("reports", lambda: report(process))
     finally:
         with suppress(*AWAY):  # we have ended: a restore need not wait for us
             await asyncio.to_thread(forget, process)
 
 
 async def look_after_keys_for_ever() -> None:
-    await _for_ever("key checks", look_after_keys)
+    await repeat("key checks", look_after_keys)
 
 
 def process_name() -> str:
@@ -185,7 +185,9 @@ def _spread(period: timedelta) -> timedelta:
     return period * random.randint(90, 110) / 100  # noqa: S311  not a secret
 
 
-async def _for_ever(what: str, work: Callable[[], None]) -> None:
+async def repeat(what: str, work: Callable[[], object], seconds: float = EVERY_SECONDS) -> None:
+    """Does it in a thread until cancelled, with that pause after each time. What is away is said
+    once; any other error ends the task."""
     problem = ""
     while True:
         former, problem = problem, await asyncio.to_thread(_attempt, work)
@@ -193,10 +195,10 @@ async def _for_ever(what: str, work: Callable[[], None]) -> None:
             log.warning("account work waits", what=what, problem=problem)
         elif former and not problem:
             log.info("account work goes on", what=what)
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(seconds)
 
 
-def _attempt(work: Callable[[], None]) -> str:
+def _attempt(work: Callable[[], object]) -> str:
     """Why it has to wait, or an empty text."""
     try:
         work()

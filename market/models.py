@@ -4,7 +4,13 @@ All state that guards a limit of the exchange lives here, shared by every proces
 egress address, and is taken before the act.
 """
 
+from typing import ClassVar
+from uuid import uuid4
+
+from django.conf import settings
 from django.db import models
+
+from accounts.models import ApiKey
 
 
 class RateWindow(models.Model):
@@ -50,3 +56,95 @@ class SavedQuotes(models.Model):
     range = models.PositiveSmallIntegerField(primary_key=True)
     rows = models.JSONField(default=dict)
     saved_at = models.DateTimeField(auto_now=True)
+
+
+class ExchangeInfo(models.Model):
+    """Something the exchange said that many processes need and that changes seldom."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    value = models.JSONField()
+    read_at = models.DateTimeField()
+
+
+class OrderState(models.TextChoices):
+    """What is known of an order that was asked for; each change is a compare-and-swap (`intents`).
+
+    What became of an accepted order later (open, filled, cancelled) is the exchange's to say.
+    """
+
+    PREVIEW = "preview"  # shown for review; may still be confirmed
+    INTENT = "intent"  # confirmed and recorded; not a byte has left
+    SENDING = "sending"  # a byte may have left
+    UNKNOWN = "unknown"  # the reply is lost: the resolver asks the exchange
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # the exchange said no
+    NOT_PLACED = "not_placed"  # proven: the exchange does not have it, and will not
+    KEY_GONE = "unknown_key_gone"  # nobody can ask with this key any more
+
+
+class OrderIntent(models.Model):
+    """One order as its owner confirmed it, recorded before a byte of it leaves.
+
+    `order_text` is the exact order (`intents.read_order`). `value_micros` is what it counts
+    against the policy of its key, in millionths of a USD.
+    """
+
+    uuid = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=16, choices=OrderState)
+    symbol = models.CharField(max_length=24)
+    order_text = models.TextField()
+    value_micros = models.BigIntegerField()
+    price_seen = models.CharField(max_length=40, blank=True)  # plain decimal, as the page showed it
+
+    cid = models.BigIntegerField(null=True)  # the client order id
+    nonce = models.BigIntegerField(null=True)  # of the latest attempt
+    order_id = models.BigIntegerField(null=True)
+    status = models.CharField(max_length=300, blank=True)  # the exchange's, when it accepted
+    reason = models.CharField(max_length=300, blank=True)  # why it is not there, or not known
+
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    check_at = models.DateTimeField(null=True)  # when the resolver looks at it next
+    missed_at = models.DateTimeField(null=True)  # when it was first looked for in vain
+    looks = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "cid"], name="one_order_a_cid")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["owner", "-created_at"], name="own_orders"),
+            models.Index(fields=["key", "confirmed_at"], name="orders_of_a_key"),
+            models.Index(
+                fields=["check_at"], name="orders_to_settle", condition=models.Q(settled_at=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.state}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its state is final."""
+        return self.settled_at is not None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it may be at the exchange without anybody here knowing."""
+        return self.state in (OrderState.SENDING, OrderState.UNKNOWN)
+
+
+class OrderTally(models.Model):
+    """What the orders of a key come to on one UTC day, in millionths of a USD.
+
+    The row is locked while an order is recorded, so that parallel ones cannot pass the policy.
+    """
+
+    key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    day = models.DateField()
+    micros = models.BigIntegerField(default=0)

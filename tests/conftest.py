@@ -48,7 +48,7 @@ ONCE = (
     "market/test_limits.py",
     "test_layout.py",
 )
-pytest_plugins = ["tests.factories", "tests.signing_keys"]
+pytest_plugins = ["tests.factories", "tests.signing_keys", "tests.trading"]
 
 hypothesis.settings.register_profile("tests", deadline=None)  # machines are slow at times
 hypothesis.settings.load_profile("tests")

@@ -15,7 +15,7 @@ import enum
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
@@ -391,3 +391,25 @@ def _read_cancelled(body: bytes) -> list[Order]:
 def _expect(good: object, problem: str) -> None:
     if not good:
         raise msgspec.ValidationError(problem)
+
+
+# --- An order of the exchange's as a new one ------------------------------------------------------
+def as_new_order(order: Order) -> NewOrder:
+    """What would have to be sent to place the rest of this order, so that a change can be checked
+    as a new order is. Raises `OrderInvalid` for an order that cannot be placed from here.
+    """
+    basic = order.type.removeprefix(SPOT)
+    prices = {"price": order.price, "price_trailing": order.price_trailing,
+              "price_aux_limit": order.price_aux_limit}  # fmt: skip
+    lev = order.meta.get("lev") if isinstance(order.meta, dict) else None
+    return NewOrder(
+        symbol=order.symbol,
+        side=order.side,
+        order_type=order.type,
+        amount=order.amount.copy_abs(),
+        **{name: prices[name] for name in _PRICES.get(basic, ())},
+        flags=Flag(order.flags or 0) & _ALL_FLAGS & ~Flag.OCO,
+        tif=None if order.mts_tif is None else datetime.fromtimestamp(order.mts_tif / 1000, UTC),
+        leverage=int(lev) if lev and _DERIVATIVE.fullmatch(order.symbol) else None,
+        gid=order.gid,
+    )

@@ -186,7 +186,7 @@ async def test_what_is_away_is_said_once_and_tried_again(monkeypatch):
             raise answer
 
     with structlog.testing.capture_logs() as logs, pytest.raises(RuntimeError, match="a mistake"):
-        await asyncio.wait_for(upkeep._for_ever("work", work), 5)
+        await asyncio.wait_for(upkeep.repeat("work", work), 5)
     assert [entry["event"] for entry in logs] == ["account work waits", "account work goes on"]
 
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from accounts import upkeep
 from bfxdash.server import serve
+from market.resolver import settle_for_ever
 
 
 class Command(BaseCommand):
@@ -26,4 +27,5 @@ class Command(BaseCommand):
             self.stdout.write(f"serving http://{host}:{real_port}")
             self.stdout.flush()
 
-        sys.exit(serve(host, port, tasks=upkeep.tasks(), on_listening=announce))
+        tasks = [*upkeep.tasks(), settle_for_ever]
+        sys.exit(serve(host, port, tasks=tasks, on_listening=announce))

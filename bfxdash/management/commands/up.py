@@ -25,6 +25,7 @@ from bfxdash.sandbox_child import SandboxChild, SandboxDied
 from bfxdash.server import Task, serve
 from market.conf import exchange
 from market.feed.runner import Feed
+from market.resolver import settle_for_ever
 
 ANSWER_SECONDS = 30
 SERVER_ERROR = 500
@@ -57,7 +58,7 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
 
     def serve(self, host: str, port: int, sandbox: SandboxChild | None) -> int:
-        tasks: list[Task] = [run_feed, *upkeep.tasks()]
+        tasks: list[Task] = [run_feed, *upkeep.tasks(), settle_for_ever]
         if sandbox:
             sandbox.wait_ready()
             tasks.append(sandbox.watch)
