@@ -192,9 +192,9 @@ async def repeat(what: str, work: Callable[[], object], seconds: float = EVERY_S
     while True:
         former, problem = problem, await asyncio.to_thread(_attempt, work)
         if problem and problem != former:
-            log.warning("account work waits", what=what, problem=problem)
+            log.warning("work waits", what=what, problem=problem)
         elif former and not problem:
-            log.info("account work goes on", what=what)
+            log.info("work goes on", what=what)
         await asyncio.sleep(seconds)
 
 

@@ -34,10 +34,15 @@ CORE = (
     "market/feed/plan.py",
     "market/feeds.py",
     "market/hub.py",
+    "market/intents.py",
     "market/lease.py",
     "market/limiter.py",
     "market/limits.py",
+    "market/order_checks.py",
+    "market/orders.py",
     "market/quotes.py",
+    "market/rates.py",
+    "market/resolver.py",
 )
 PRODUCTION = {
     "SECRET_KEY": "checked-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGH",

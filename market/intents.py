@@ -11,6 +11,7 @@ before a byte may leave: after a crash an INTENT was surely not sent, a SENDING 
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Any
@@ -179,20 +180,17 @@ def micros(usd: Decimal) -> int:
 
 
 def _record(intent: OrderIntent, policy: KeyPolicy, now: datetime, wait: timedelta) -> bool:
-    for attempt in range(1, CIDS + 1):
-        intent.cid = new_cid(now)
-        intent.confirmed_at, intent.check_at = now, now + wait + MARGIN
-        try:
-            return _record_once(intent, policy, now)
-        except IntegrityError:
-            if attempt == CIDS:
-                raise
-    return False
+    for _ in range(CIDS - 1):
+        with suppress(IntegrityError):
+            return _record_once(intent, policy, now, wait)
+    return _record_once(intent, policy, now, wait)
 
 
 @transaction.atomic(durable=True)
-def _record_once(intent: OrderIntent, policy: KeyPolicy, now: datetime) -> bool:
+def _record_once(intent: OrderIntent, policy: KeyPolicy, now: datetime, wait: timedelta) -> bool:
     """The intent, what it reserves, and its event are one transaction."""
+    intent.cid = new_cid(now)
+    intent.confirmed_at, intent.check_at = now, now + wait + MARGIN
     if not _write(intent):
         return False
     _reserve(intent.key, policy, intent.value_micros, now)

@@ -1,6 +1,7 @@
 """The grant, on injected clocks. Races are in tests/faults/test_revocation.py."""
 
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -315,3 +316,23 @@ def test_no_nonce_comes_near_the_largest(key):
 @given(last=st.integers(0, MAX_NONCE), refusals=st.integers(0, 12))
 def test_a_raised_floor_never_falls(last, refusals):
     assert last <= nonces.raised(last, refusals) <= max(last, CEILING)
+
+
+def test_a_key_is_ready_as_long_as_a_grant_would_come(key):
+    write(key, armed_until=datetime.fromtimestamp(NOW // SECOND, UTC) + timedelta(hours=1))
+    row = nonces.ready(key, "place", now=NOW)
+    assert (row.pk, row.last_nonce) == (key.pk, ApiKey.objects.get(pk=key.pk).last_nonce)
+    assert nonces.ready(key, "read").pk == key.pk
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_key_is_ready_only_for_what_it_may(key, act):
+    ApiKey.objects.filter(pk=key.pk).update(armed_until=None, halt=HaltLevel.ORDERS)
+    if act == "place":
+        with pytest.raises(KeyHalted):
+            nonces.ready(key, act, now=NOW)
+        ApiKey.objects.filter(pk=key.pk).update(halt=HaltLevel.NONE)
+        with pytest.raises(KeyNotArmed):
+            nonces.ready(key, act, now=NOW)
+    else:
+        assert nonces.ready(key, act, now=NOW).pk == key.pk

@@ -244,3 +244,11 @@ def test_nothing_is_kept_between_two_signatures(key):
     # By type(): isinstance() would wake the lazy objects of requests that other tests have left.
     kept = [each for each in gc.get_objects() if type(each) in {Signed, Secret, nonces.Grant}]
     assert not kept
+
+
+def test_whether_a_key_may_sign_is_told_without_a_nonce(key):
+    before = ApiKey.objects.get(pk=key.pk).last_nonce
+    assert signer.ready(key, "read").last_nonce == before
+    keys.revoke_key(key=key, by=key.owner, reason="test")
+    with pytest.raises(KeyRevoked):
+        signer.ready(key, "cancel")

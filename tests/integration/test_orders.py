@@ -1,6 +1,7 @@
 """Orders against the real sandbox exchange: what is known afterwards is what is true there."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -13,19 +14,20 @@ def test_an_order_is_placed_changed_and_cancelled(desk: Desk):
     intent = desk.place()
     assert intent.state == OrderState.ACCEPTED
     [order] = desk.orders()
-    assert (order["cid"], order["id"]) == (intent.cid, intent.order_id)
-    assert (Decimal(order["amount"]), Decimal(order["price"])) == (Decimal("0.01"), 20_000)
-    key = {"user": desk.owner, "key": desk.key}
+    number: int = order["id"]
+    assert (order["cid"], number) == (intent.cid, intent.order_id)
+    assert (Decimal(order["amount"]), Decimal(order["price"])) == (Decimal("0.01"), Decimal(20_000))
+    own: dict[str, Any] = {"user": desk.owner, "key": desk.key}
 
-    changed = update_order(**key, order_id=intent.order_id, price=Decimal(21_000))
+    changed = update_order(**own, order_id=number, price=Decimal(21_000))
     assert changed.state == "changed", changed
     assert Decimal(desk.orders()[0]["price"]) == 21_000
 
-    cancelled = cancel_order(**key, order_id=intent.order_id)
+    cancelled = cancel_order(**own, order_id=number)
     assert cancelled.state == "requested", cancelled
     assert desk.cids(active=True) == []
-    assert cancel_order(**key, order_id=intent.order_id).state == "gone"
-    assert cancel_all(**key).state == "requested"
+    assert cancel_order(**own, order_id=number).state == "gone"
+    assert cancel_all(**own).state == "requested"
 
 
 @pytest.mark.parametrize(
