@@ -1,9 +1,12 @@
+import json
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from market.bitfinex import orders, rest
+from market.bitfinex.account import Order
 from market.bitfinex.errors import NonceRefused, RateLimited, Rejected, Unreadable
 from market.bitfinex.orders import Flag, NewOrder
 from tests.market.bitfinex.answers import notified, row
@@ -93,3 +96,63 @@ def test_a_refusal_with_a_code_is_the_error_of_that_code():
 def test_a_body_that_is_no_answer_leaves_the_outcome_unknown(body: bytes):
     with pytest.raises(Unreadable):
         rest.parse(orders.submit(limit(), 7), 200, body)
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        (orders.update(33950998275, price=Decimal(1)), "ou-req"),
+        (orders.cancel(33950998275), "oc-req"),
+        (orders.cancel_by_cid(7, date(2026, 3, 1)), "oc-req"),
+    ],
+)
+def test_an_answer_about_another_order_is_not_believed(request_: rest.Request[Order], kind: str):
+    assert rest.parse(request_, 200, notified(kind, row())).id == 33950998275
+    for data in (row(_0=1, _2=8), [row()], None, []):
+        with pytest.raises(Unreadable):
+            rest.parse(request_, 200, notified(kind, data))
+
+
+def test_cancelled_orders_are_given_as_they_were():
+    body = notified("oc_multi-req", [row(), row(_0=2)])
+    assert [order.id for order in rest.parse(orders.cancel_many(ids=[2, 3]), 200, body)] == [
+        33950998275,
+        2,
+    ]
+
+
+@pytest.mark.parametrize("mts", [1700000000, 1700000000000, 1575287438.515, None])
+def test_the_time_of_an_answer_may_be_in_any_unit(mts: Any):
+    body = json.dumps([mts, "on-req", None, None, [row()], None, "SUCCESS", None, "appended"])
+    assert len(rest.parse(orders.submit(limit(), 7), 200, body.encode())) == 1
+
+
+# --- States ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("ACTIVE", "active"),
+        ("ACTIVE (note:POSCLOSE)", "active"),
+        ("PARTIALLY FILLED @ 578.81(-0.1)", "partially filled"),
+        ("EXECUTED @ 107.6(-0.2)", "executed"),
+        ("EXECUTED @ 916.2(0.78): was PARTIALLY FILLED @ 915.9(0.22)", "executed"),
+        ("FORCED EXECUTED @ 1(1)", "executed"),
+        ("CANCELED", "canceled"),
+        ("CANCELED was: PARTIALLY FILLED @ 578.81(-0.1)", "canceled"),
+        ("POSTONLY CANCELED", "canceled"),
+        ("IOC CANCELED", "canceled"),
+        ("FILLORKILL CANCELED", "canceled"),
+        ("INSUFFICIENT MARGIN was: PARTIALLY FILLED @ 1(1)", "canceled"),
+        (
+            "INSUFFICIENT BALANCE (G1) was: ACTIVE (note:POSCLOSE), PARTIALLY FILLED @ 1(-1)",
+            "canceled",
+        ),
+        ("RSN_DUST (amount is less than 0.00000001)", "other"),
+        ("RSN_PAUSE (trading is paused)", "other"),
+        ("SOMETHING was: ACTIVE", "other"),
+        ("INACTIVE", "other"),
+        ("", "other"),
+    ],
+)
+def test_a_status_says_what_an_order_is_now(status: str, state: str):
+    assert orders.order_state(status) == state
