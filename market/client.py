@@ -28,6 +28,7 @@ from market.bitfinex.errors import (
     LimiterClosed,
     NonceRefused,
     NoReply,
+    OutcomeUnknown,
     RateLimited,
     Rejected,
     Unreachable,
@@ -47,6 +48,8 @@ SLOTS_A_CALL = 4
 """Slots one call may use up: connecting took so long that a slot passed, or the nonce was refused
 (10114), which proves that nothing was executed.
 """
+READS = "auth/r/"
+"""How the path of an account call begins that changes nothing."""
 
 ACTS: Mapping[Lane, Act] = {"read": "read", "look_up": "read", "place": "place", "cancel": "cancel"}
 """What a call of this lane is signed for."""
@@ -161,7 +164,8 @@ class RestClient:
         """The exchange's answer. Waits up to `deadline` seconds for a slot of the budget.
 
         With a `key` the call is signed for what its lane is for (`ACTS`) and counts for the key's
-        owner; `before_send` is then called before every attempt. Raises one of
+        owner; `before_send` is then called before every attempt. A signed read whose answer is lost
+        is asked once more within the deadline, with a new nonce; a write never is. Raises one of
         `market.bitfinex.errors`; a key that may not sign raises its `accounts.errors.KeyUnusable`,
         then nothing was sent. Not to be called in a transaction.
         """
@@ -186,6 +190,7 @@ class RestClient:
         self._save_block()
         give_up = time.monotonic() + deadline
         failure: ExchangeError = Unreachable("SlotMissed")
+        may_repeat = key is not None and _is_read(request, lane)
         for _ in range(SLOTS_A_CALL):
             left = max(0.0, give_up - time.monotonic())
             leave_by = self._limiter.acquire(request.scope, lane, left, user)
@@ -198,6 +203,10 @@ class RestClient:
                 continue
             except NonceRefused as refused:
                 failure = refused
+            except OutcomeUnknown as lost:
+                if not may_repeat or time.monotonic() >= give_up:
+                    raise
+                failure, may_repeat = lost, False
         raise failure
 
     def _signed(
@@ -297,6 +306,11 @@ class RestClient:
             if time.monotonic() > whole_by:
                 raise NoReply("TooSlow")
         return bytes(body)
+
+
+def _is_read(request: rest.Request[Any], lane: Lane) -> bool:
+    """By its path too: a caller may have taken the wrong lane."""
+    return ACTS[lane] == "read" and request.path.startswith(READS)
 
 
 def _sign(request: rest.Request[Any], key: ApiKey, act: Act, leave_by: float) -> signer.Signed:

@@ -54,9 +54,9 @@ def report_errors(key: Any, control: str, out: Path) -> None:
     from market.client import client
 
     faults: list[dict[str, object]] = [
-        {"kind": "status", "status": 502},
-        {"kind": "truncate"},
-        {"kind": "lost"},
+        {"kind": "status", "status": 502, "times": 2},  # a read is asked once more
+        {"kind": "truncate", "times": 2},
+        {"kind": "lost", "times": 2},
         {"kind": "error", "code": 10100, "text": "apikey: invalid"},
         {"kind": "error", "times": 4},
     ]

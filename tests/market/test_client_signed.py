@@ -1,5 +1,6 @@
 import socket
 import time
+from decimal import Decimal
 
 import pytest
 from django.db import OperationalError
@@ -14,9 +15,11 @@ from market.bitfinex.errors import (
     LimiterClosed,
     NonceRefused,
     NoReply,
+    OutcomeUnknown,
     Rejected,
     Unreachable,
 )
+from market.bitfinex.orders import NewOrder
 from market.client import RestClient
 from tests.market.test_client import OpenLimiter, Server, client_for, http
 
@@ -104,6 +107,65 @@ def test_any_other_failure_is_sent_once(
         rest_client.call(orders.cancel_all(), signing_key, lane="cancel")
     assert len(server.asked) == sent
     assert "bfx-" not in repr(caught.value)
+
+
+BROKEN = [
+    lambda peer: None,
+    http("502 Bad Gateway", b"<html>"),
+    http("200 OK", b'[["account",1'),
+    http("200 OK", b'[["account","one",0]]'),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_read_whose_answer_is_lost_is_asked_once_more_with_a_new_nonce(
+    rest_client: RestClient, server: Server, limiter: OpenLimiter, signing_key: ApiKey, broken
+):
+    server.answers = [broken, http("200 OK", SCOPES)]
+    assert len(rest_client.call(account.permissions(), signing_key)) == 2
+    first, second = nonces(server)
+    assert first < second
+    assert len(limiter.acquired) == 2
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_read_is_not_asked_a_third_time(
+    rest_client: RestClient, server: Server, signing_key: ApiKey, broken
+):
+    server.answers = [broken] * 3
+    with pytest.raises(OutcomeUnknown):
+        rest_client.call(account.permissions(), signing_key)
+    assert len(server.asked) == 2
+
+
+def test_a_read_past_its_deadline_is_not_repeated(
+    rest_client: RestClient, server: Server, signing_key: ApiKey
+):
+    server.answers = [lambda peer: None]
+    with pytest.raises(NoReply):
+        rest_client.call(account.permissions(), signing_key, deadline=0.0)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("lane", ["read", "look_up", "cancel", "place"])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_write_is_never_repeated_in_whatever_lane(
+    rest_client: RestClient, server: Server, signing_key: ApiKey, broken, lane
+):
+    server.answers = [broken, broken]
+    order = NewOrder("tBTCUSD", "buy", "EXCHANGE LIMIT", Decimal("0.1"), Decimal(20000))
+    with pytest.raises(OutcomeUnknown):
+        rest_client.call(orders.submit(order, 7), signing_key, lane=lane)
+    assert len(server.asked) == 1
+
+
+def test_a_lost_read_whose_next_nonces_are_refused_stays_within_four_slots(
+    rest_client: RestClient, server: Server, signing_key: ApiKey
+):
+    server.answers = [lambda peer: None, *[NONCE_SMALL] * 9]
+    with pytest.raises(NonceRefused):
+        rest_client.call(account.permissions(), signing_key)
+    assert len(server.asked) == client.SLOTS_A_CALL
 
 
 def test_a_revoked_key_sends_nothing(rest_client: RestClient, server: Server, signing_key: ApiKey):
