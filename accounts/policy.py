@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Self
 
-SYMBOL = re.compile(r"[tf][A-Z0-9:]{3,20}")
+SYMBOL = re.compile(r"[tf][A-Z0-9:]{3,30}")
 
 
 @dataclass(frozen=True, slots=True)

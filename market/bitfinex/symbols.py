@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 
 PAPER_PREFIXES = ("TEST", "AAA", "BBB")
-_SYMBOL = re.compile(r"[tf][A-Z0-9:]{3,20}")
+_SYMBOL = re.compile(r"[tf][A-Z0-9:]{3,30}")
 
 
 def is_symbol(text: str) -> bool:

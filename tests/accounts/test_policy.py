@@ -38,6 +38,10 @@ def test_a_stored_policy_keeps_its_limits(text, orders_a_minute):
     assert KeyPolicy.parse(text) == expected
 
 
+def test_the_longest_symbol_of_the_exchange_can_be_allowed():
+    assert KeyPolicy(("tAUSTRALIA200IXF0:USTF0",)).symbols == ("tAUSTRALIA200IXF0:USTF0",)
+
+
 @pytest.mark.parametrize(
     "limits",
     [

@@ -25,6 +25,15 @@ def test_every_pair_of_the_real_list_is_a_symbol(recordings: Path) -> None:
     assert len(trading_symbols(pairs)) == len(pairs) == 293
 
 
+def test_every_derivative_is_a_symbol_the_long_ones_too(recordings: Path) -> None:
+    lines = (recordings / "rest" / "bitfinex.net_endpoint_samples.jsonl").read_text().splitlines()
+    by_path = {line["path"]: line["response"] for line in map(json.loads, lines)}
+    [rows] = by_path["/v2/conf/pub:info:pair:futures"]
+    names = [name for name, _ in rows]
+    assert trading_symbols(names) == [f"t{name}" for name in names]
+    assert "AUSTRALIA200IXF0:USTF0" in names
+
+
 def test_every_real_pair_splits_into_two_listed_currencies(recordings: Path) -> None:
     currencies = set(listed(recordings, "pub:list:currency"))
     for symbol in trading_symbols(listed(recordings, "pub:list:pair:exchange")):
@@ -62,7 +71,7 @@ def test_the_list_of_currencies_decides_before_the_length() -> None:
         "tBTCUSD/../auth",
         "t<script>",
         "tБТЦUSD",
-        "t" + "A" * 21,
+        "t" + "A" * 31,
         "t%0d%0a",
         "tBTC USD",
         "xBTCUSD",
