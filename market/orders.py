@@ -46,10 +46,10 @@ from market.rates import Prices
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-PLACE_PATIENCE = 10.0  # seconds to wait for a slot of the budget
-CANCEL_PATIENCE = 5.0
-FOLLOW_SECONDS = 20.0  # how long a caller waits for an order whose reply was lost
-REPEATS = (0.5, 2.0)  # pauses before a cancel is sent again, in s
+PLACE_PATIENCE = 10  # seconds to wait for a slot of the budget
+CANCEL_PATIENCE = 5
+FOLLOW_SECONDS = 20  # how long a caller waits for an order whose reply was lost
+REPEATS_MS = (500, 2000)  # pauses before a cancel is sent again
 Side = Literal["buy", "sell"]
 
 
@@ -122,7 +122,7 @@ def preview_order(
 
 
 def confirm_order(
-    *, user: User, intent: OrderIntent, prices: Prices | None = None, follow: float = 0.0
+    *, user: User, intent: OrderIntent, prices: Prices | None = None, follow: float = 0
 ) -> OrderIntent:
     """Sends a previewed order. Confirmed twice it is sent once: the second call changes nothing.
 
@@ -271,7 +271,7 @@ def _cancel(
     row = _usable(user, key, "cancel")
     with transaction.atomic():
         audit.record(Tag.ORDER_CANCELLED, actor=user, about=row, data=named)
-    for pause in (*REPEATS, None):
+    for pause_ms in (*REPEATS_MS, None):
         try:
             found = client().call(request, row, lane="cancel", deadline=CANCEL_PATIENCE)
             return Cancellation("requested", listed(found))
@@ -282,8 +282,8 @@ def _cancel(
             return Cancellation("refused", reason=why(error))
         except OutcomeUnknown as error:
             log.warning("reply to a cancel lost", key=str(row.uuid), problem=str(error))
-            if pause is not None:
-                time.sleep(pause)
+            if pause_ms is not None:
+                time.sleep(pause_ms / 1000)
     return Cancellation(
         "unknown", reason="Bitfinex did not answer. Look at your open orders again in a moment."
     )
@@ -314,14 +314,14 @@ def _changed_or_not(key: ApiKey, order_id: int, after: NewOrder) -> Change:
     """Asks for the order itself. The question's nonce is the higher one, so a change that has not
     been made by then is not made later; it may only not be visible yet."""
     order = None
-    for pause in (0.0, *REPEATS):
-        time.sleep(pause)
+    for pause_ms in (0, *REPEATS_MS):
+        time.sleep(pause_ms / 1000)
         try:
             order = resolver.find_open(key, order_id)
         except (ExchangeError, AccountsError) as error:
             return Change("unknown", reason=why(error))
         if order is None:
             return Change("gone", reason="This order is not open any more.")
-        if wire.as_new_order(order) == after:
+        if wire.as_new_order(order) == wire.cut_order(after):
             return Change("changed", order)
     return Change("unchanged", order, "The change did not reach Bitfinex. Try it again.")

@@ -38,7 +38,8 @@ from market.order_words import ABSENT, CHECKING, CRASHED, KEY_GONE
 
 log = structlog.get_logger(__name__)
 
-EVERY_SECONDS = 1.0
+EVERY_SECONDS = 1
+WATCHED_EVERY_MS = 100
 SECOND_LOOK = timedelta(seconds=5)
 LEASE = timedelta(seconds=45)  # a process that dies while it asks leaves the order to another
 LONGEST_PAUSE = timedelta(seconds=20)
@@ -46,7 +47,7 @@ FAR_AHEAD = timedelta(minutes=2)  # nothing is planned that late: the clock was 
 HISTORY = timedelta(days=1)  # before the order was recorded: clocks may differ
 PAGE = 2500  # orders of history in one answer
 PAGES = 8
-PATIENCE = 8.0  # seconds to wait for a slot
+PATIENCE = 8  # seconds to wait for a slot
 UNWATCHED = timedelta(seconds=15)  # nobody looks at the page any more: a notice
 LOST = {KeyState.REFUSED, KeyState.REJECTED}
 RESIZED = Flag.CLOSE | Flag.REDUCE_ONLY  # the exchange makes the amount fit the position
@@ -89,7 +90,7 @@ def follow(intent: OrderIntent, seconds: float) -> None:
         settle_due(intent.key)
         intent.refresh_from_db()
         if not intent.is_settled:
-            time.sleep(0.1)
+            time.sleep(WATCHED_EVERY_MS / 1000)
 
 
 def find_open(key: ApiKey, order_id: int) -> Order | None:

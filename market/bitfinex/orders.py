@@ -14,7 +14,7 @@ accepted, not placed; a cancel that succeeded is under way, its order still ACTI
 import enum
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
@@ -37,8 +37,8 @@ MAX_GID = 2**31 - 1
 MAX_LEVERAGE = 100
 DECIMALS = 8
 PRICE_DIGITS = 5
-"""Significant digits of a price. The exchange cuts what is longer, so it is refused here: what is
-reviewed must be what is placed."""
+"""Significant digits of a price; the exchange cuts what is longer. A script's price is sent as it
+is, a form refuses one that would be cut (`cut_price`): what is reviewed must be what is placed."""
 
 LARGEST = Decimal(10) ** 12
 GENERIC_ERROR = 10001
@@ -79,8 +79,8 @@ class OrderInvalid(ValueError):
     """An order that must not be sent. `field` is a name of `NewOrder` or of a request, `reason` one
     of: `missing` and `unexpected` (the type needs it, or has no use for it), `kind` (not the Python
     type that is exact), `unknown` (no such value), `not positive`, `zero`, `not finite`,
-    `decimals` (more than eight), `digits` (a price with more than five), `range`, `not utc`,
-    `margin only`, `limit only`, `derivatives only`.
+    `decimals` (more than eight), `range`, `not utc`, `margin only`, `limit only`, `derivatives
+    only`.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -337,8 +337,6 @@ def _demand_amount(value: Decimal, field: str = "amount") -> None:
 def _demand_price(value: Decimal, field: str) -> None:
     _demand_amount(value, field)
     _demand(value > 0, field, "not positive")
-    digits = "".join(map(str, value.as_tuple().digits)).rstrip("0")
-    _demand(len(digits) <= PRICE_DIGITS, field, "digits")
 
 
 def _demand_tif(tif: datetime) -> None:
@@ -391,6 +389,21 @@ def _read_cancelled(body: bytes) -> list[Order]:
 def _expect(good: object, problem: str) -> None:
     if not good:
         raise msgspec.ValidationError(problem)
+
+
+# --- As the exchange keeps it ---------------------------------------------------------------------
+def cut_price(price: Decimal) -> Decimal:
+    """Five significant digits and at most eight decimals of a price above 0."""
+    places = min(PRICE_DIGITS - 1 - price.adjusted(), DECIMALS)
+    unit = Decimal(1).scaleb(-places)
+    return price // unit * unit
+
+
+def cut_order(order: NewOrder) -> NewOrder:
+    """The order as it will stand at the exchange."""
+    prices = {name: getattr(order, name) for name in _PRICE_FIELDS}
+    cut: dict[str, Any] = {name: cut_price(p) for name, p in prices.items() if p is not None}
+    return replace(order, **cut)
 
 
 # --- An order of the exchange's as a new one ------------------------------------------------------

@@ -57,7 +57,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> ScriptedClient:
     for module in (orders, resolver):
         monkeypatch.setattr(module, "client", lambda: scripted)
     monkeypatch.setattr(orders, "known_prices", lambda symbol: PRICES)
-    monkeypatch.setattr(orders, "REPEATS", (0.0, 0.0))
+    monkeypatch.setattr(orders, "REPEATS_MS", (0, 0))
     return scripted
 
 
