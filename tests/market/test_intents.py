@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,9 +143,10 @@ def test_a_new_day_begins_at_nothing(recorded: Recorded):
 
 def test_a_change_reserves_only_what_it_adds(recorded: Recorded, signing_key: ApiKey):
     intent = recorded()
-    intents.reserve_more(signing_key, Decimal(-5))
-    assert spent(intent) == MICROS
-    intents.reserve_more(signing_key, Decimal(1))
+    with transaction.atomic():
+        intents.reserve_more(signing_key, Decimal(-5))
+        assert spent(intent) == MICROS
+        intents.reserve_more(signing_key, Decimal(1))
     assert spent(intent) == MICROS + 1_000_000
 
 
