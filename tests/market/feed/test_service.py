@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from market.feed.plan import in_range
 from market.feed.ports import Outside
@@ -16,6 +17,7 @@ from market.feed.service import LeaseLost, Service
 from market.quotes import QuoteBook, Source
 from tests.market.feed.fakes import (
     QUICK,
+    FakeClock,
     FakeExchange,
     FakeLedger,
     FakeRest,
@@ -47,8 +49,13 @@ def ledger() -> FakeLedger:
 
 
 @pytest.fixture
-def around(exchange: FakeExchange, rest: FakeRest, ledger: FakeLedger) -> Outside:
-    return outside(exchange.url, rest=rest, ledger=ledger)
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def around(exchange: FakeExchange, rest: FakeRest, ledger: FakeLedger, clock: FakeClock) -> Outside:
+    return outside(exchange.url, rest=rest, ledger=ledger, clock=clock)
 
 
 class Web:
@@ -317,30 +324,36 @@ class TestKeeping:
 
 class TestSilence:
     async def test_rows_of_a_silent_socket_are_stale_in_time_and_come_back(
-        self, around: Outside, rest: FakeRest, exchange: FakeExchange
+        self, around: Outside, rest: FakeRest, exchange: FakeExchange, clock: FakeClock
     ) -> None:
         rest.symbols = pairs(20)
-        async with served(replace(around, timing=replace(QUICK, silence=2))) as web:
+        async with served(around) as web:
             await until(lambda: len(exchange.channels) == 40)
+            await until(lambda: around.counters.frames == 2 + 2 * 40)  # acks, and first frames
+            rest.fault = "cannot reach Bitfinex"  # or it may fill in before stale rows are told
             mute = exchange.sockets[0]
-            quiet = {s for (_, s), (socket, _) in exchange.channels.items() if socket is mute}
-            for channel, (socket, _) in list(exchange.channels.items()):
-                if socket is mute:
-                    del exchange.channels[channel]
-            beating = asyncio.ensure_future(_beat(exchange))
-            heard = len(web.batches)
-
-            def stale() -> set[str]:
-                told = [row for batch in web.batches[heard:] for row in batch["rows"].values()]
-                return {row[0] for row in map(json.loads, told) if row[10] == Source.STALE}
-
-            await until(stale)
+            quiet = {symbol for name, symbol in take_from(exchange, mute) if name == "ticker"}
+            clock.go(QUICK.silence - 1)
+            heard, frames = len(web.batches), around.counters.frames
+            await exchange.beat()
+            await until(lambda: around.counters.frames == frames + len(exchange.channels))
+            assert told(web.batches[heard:], Source.STALE) == set()
+            clock.go(2)
+            await until(lambda: told(web.batches[heard:], Source.STALE))
             await until(lambda: all(web.has(Source.LIVE, symbol)() for symbol in web.rows))
-            assert stale() <= quiet
-            beating.cancel()
+            assert told(web.batches[heard:], Source.STALE) == quiet
+            assert around.counters.connections_lost == 1
 
 
-async def _beat(exchange: FakeExchange) -> None:
-    while True:
-        await exchange.beat()
-        await asyncio.sleep(0.1)
+def take_from(exchange: FakeExchange, mute: ServerConnection) -> list[tuple[str, str]]:
+    """The channels of this socket; the exchange does not beat on them any more."""
+    taken = [channel for channel, (socket, _) in exchange.channels.items() if socket is mute]
+    for channel in taken:
+        del exchange.channels[channel]
+    return taken
+
+
+def told(batches: list[dict[str, Any]], source: Source) -> set[str]:
+    """The symbols whose rows were told as this, at any time."""
+    rows = [json.loads(row) for batch in batches for row in batch["rows"].values()]
+    return {row[0] for row in rows if row[10] == source}
