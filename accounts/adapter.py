@@ -35,6 +35,11 @@ class People(DefaultAccountAdapter):  # type: ignore[misc]
         """Where a link may lead on to: a path of this site, from its root."""
         return bool(url and url.startswith("/") and super().is_safe_url(url))
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: str) -> str:
+        """What failed logins are counted by. allauth's own holds the Host header too, of which
+        whoever sends it chooses the port: each would open a new count."""
+        return credentials.get("username", "").lower()
+
     def get_reauthentication_methods(
         self, user: AbstractBaseUser | AnonymousUser
     ) -> list[dict[str, str]]:

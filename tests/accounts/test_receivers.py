@@ -108,6 +108,13 @@ def test_a_spoofed_address_does_not_open_a_new_count(client, alice):
     assert b"Too many attempts" in page.content
 
 
+def test_a_spoofed_host_does_not_open_a_new_count(client, alice):
+    for port in range(5):
+        fields = {"login": "alice", "password": "not the password"}
+        client.post(reverse(LOGIN), fields, headers={"Host": f"localhost:{port + 1000}"})
+    assert b"Too many attempts" in log_in(client).content
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_person_hears_that_staff_revoked_his_key(alice, key, charlie):
     keys.revoke_key(key=key, by=charlie, reason="seen on a paste site")

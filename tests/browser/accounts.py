@@ -1,25 +1,22 @@
 """What people do in the browser tests of accounts, in the words of the pages."""
 
-import re
 import time
 from typing import Any
 
 from playwright.sync_api import Page, expect
 
 from tests.accounts.sessions import code_of
+from tests.accounts.visitors import PASSWORD, setup_link
 
-PASSWORD = "a long pass phrase of nobody"
-
-
-def setup_link(dashboard: Any) -> str:
-    """What `up` prints; a scaled site asks the command."""
-    if len(dashboard.urls) == 1:
-        web = dashboard.children["web"]
-        web.wait_until(lambda: "set up" in web.log)
-        return str(re.findall(r"set up\s+(http\S+)", web.log)[-1])
-    asked = dashboard.manage("setup", "setup_link", dashboard.url)
-    asked.process.wait(60)
-    return str(asked.log.strip().splitlines()[-1])
+__all__ = [
+    "PASSWORD",
+    "add_app",
+    "add_key",
+    "fresh_code",
+    "make_account",
+    "make_sandbox_key",
+    "setup_link",
+]
 
 
 def make_account(page: Page, link: str, name: str) -> None:

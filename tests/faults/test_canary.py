@@ -2,59 +2,39 @@
 
 import base64
 import json
-import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 import requests
 
 from tests import servers
 from tests.faults.installations import Installation, installation
+from tests.faults.traces import (
+    Texts,
+    dump,
+    files,
+    forms,
+    hits,
+    of_process,
+    with_postgres_programs,
+)
 
 __all__ = ["installation"]
 
 READING = {"account": ["read"], "orders": ["read", "write"], "wallets": ["read"]}
-PROCESSES = ("environ", "cmdline")
 
 
-def forms(secret: str) -> Iterator[bytes]:
-    """The text itself, and how it looks encoded, wherever in a longer text it begins."""
-    raw = secret.encode()
-    yield from (raw, raw.hex().encode(), raw.hex().upper().encode(), quote(secret).encode())
-    for shift in range(3):
-        inner = base64.b64encode(b"\0" * shift + raw)[4:-4]
-        yield from (inner, inner.replace(b"+", b"-").replace(b"/", b"_"))
-    yield raw.decode().encode("utf-16-le")
-
-
-def hits(secret: str, texts: dict[str, bytes]) -> list[str]:
-    wanted = list(forms(secret))
-    return [name for name, text in texts.items() if any(form in text for form in wanted)]
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    found = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def everything(installation: Installation, data: Path) -> dict[str, bytes]:
+def everything(installation: Installation, data: Path) -> Texts:
     """Every file of the data folder, and a plain dump of PostgreSQL."""
     found = files(data)
     url = installation.environ["DATABASE_URL"]
     if url.startswith("postgres"):
-        program = servers.postgres_binaries() / "pg_dump"
-        found["dump"] = subprocess.run([program, url], check=True, capture_output=True).stdout
+        found["dump"] = dump(url)
         assert b"alice" in found["dump"]
     return found
-
-
-def of_process(pid: int) -> dict[str, bytes]:
-    return {f"{pid}/{name}": Path(f"/proc/{pid}/{name}").read_bytes() for name in PROCESSES}
 
 
 @pytest.fixture
@@ -78,9 +58,8 @@ def test_the_search_finds_a_secret_in_every_form(form):
 
 
 def test_g02_no_secret_is_anywhere_but_sealed_in_its_row(installation, exchange_server, pairs):
-    programs = [str(servers.postgres_binaries()), os.environ["PATH"]]
-    installation.environ |= exchange_server.settings | {"PATH": os.pathsep.join(programs)}
-    installation.environ |= {"LOG_LEVEL": "DEBUG"}
+    installation.environ |= exchange_server.settings | {"LOG_LEVEL": "DEBUG"}
+    installation.environ = with_postgres_programs(installation.environ)
     data = Path(installation.environ["BFX_DATA_DIR"])
     (data / "db").mkdir(exist_ok=True)
     for folder in (data, data / "db"):
