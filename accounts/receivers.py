@@ -60,7 +60,8 @@ def tell_key_revoked(key: UUID, owner: int, **kwargs: Any) -> None:
     broadcast.tell_keys_changed(owner)
     row = ApiKey.objects.select_related("owner").get(pk=key)
     if row.revoked_by_id != owner:
-        notify(row.owner, f"Key {row} was revoked by an administrator: {row.revoked_reason}")
+        who = "an administrator" if row.revoked_by_id else "the server"
+        notify(row.owner, f"Key {row} was revoked by {who}: {row.revoked_reason}")
 
 
 # --- Sessions -------------------------------------------------------------------------------------

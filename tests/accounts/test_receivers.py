@@ -116,9 +116,14 @@ def test_a_spoofed_host_does_not_open_a_new_count(client, alice):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_person_hears_that_staff_revoked_his_key(alice, key, charlie):
-    keys.revoke_key(key=key, by=charlie, reason="seen on a paste site")
-    assert "revoked by an administrator: seen on a paste site" in texts(alice)
+def test_a_person_hears_who_revoked_his_key(alice, add_key, charlie):
+    """None: the host's command line, or the server itself when the key was long unused."""
+    for by, label in ((charlie, "one"), (None, "two"), (alice, "three")):
+        keys.revoke_key(key=add_key(alice, label=label), by=by, reason="seen on a paste site")
+    said = texts(alice)
+    assert "revoked by an administrator: seen on a paste site" in said
+    assert "revoked by the server: seen on a paste site" in said
+    assert "three" not in said
 
 
 def test_reset_by_mail_asks_for_the_factor_and_pauses_arming(client, alice, mailoutbox):
