@@ -22,7 +22,7 @@ from accounts import invitations, keys, people
 from accounts.errors import AccountsError
 from accounts.forms import HaltForm, ReasonForm
 from accounts.models import ApiKey, Halt, HaltLevel, User
-from accounts.stepup import ask, may_skip_factor, used_factor
+from accounts.stepup import ask, is_fresh, may_skip_factor, used_factor
 from accounts.views.shown import KeyShown
 
 Act = Callable[..., str]
@@ -239,7 +239,7 @@ class UserAdmin(ListOnly):
     list_display = ("username", "condition", "standing", "last_login", "living_keys")
     search_fields = ("username",)
     ordering = ["username"]
-    actions = ["deactivate", "reactivate"]
+    actions = ["deactivate", "reactivate", "make_staff", "end_staff"]
 
     @admin.display(description="State", ordering="is_active")
     def condition(self, user: User) -> str:
@@ -273,6 +273,29 @@ class UserAdmin(ListOnly):
             return f"Reactivated: {user}."
 
         return self.ask_reason(request, chosen, "Reactivate accounts", act)
+
+    @admin.action(description="Make staff")
+    def make_staff(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
+        """No act of safety, so unlike the others it needs a fresh proof."""
+        by = cast(User, request.user)
+        if not is_fresh(request):
+            return ask(request)
+
+        def act(user: User, reason: str) -> str:
+            people.make_staff(user=user, by=by, reason=reason)
+            return f"Staff now: {user}."
+
+        return self.ask_reason(request, chosen, "Make these people staff", act)
+
+    @admin.action(description="End being staff")
+    def end_staff(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
+        by = cast(User, request.user)
+
+        def act(user: User, reason: str) -> str:
+            people.end_staff(user=user, by=by, reason=reason)
+            return f"No longer staff: {user}."
+
+        return self.ask_reason(request, chosen, "End being staff", act)
 
 
 def owners(chosen: QuerySet[ApiKey]) -> QuerySet[User]:

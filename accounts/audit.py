@@ -55,9 +55,16 @@ class Tag(models.TextChoices):
     ACCOUNT_MADE = "account.made"
     ACCOUNT_CLOSED = "account.deactivated"
     ACCOUNT_OPENED = "account.reactivated"
+    ACCOUNT_DELETED = "account.deleted"
+    STAFF_MADE = "account.made_staff"
+    STAFF_ENDED = "account.no_longer_staff"
+    EMAIL_CHANGED = "account.email_changed"
+    DATA_EXPORTED = "account.data_exported"
     LOGGED_IN = "login.done"
     LOGIN_FAILED = "login.failed"
     LOGGED_OUT = "login.ended"
+    PROVED = "login.proved_again"
+    SESSIONS_ENDED = "login.others_ended"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105  the name of an event
     PASSWORD_RESET = "password.reset"  # noqa: S105
     FACTOR_ADDED = "factor.added"

@@ -205,6 +205,36 @@ class RevokeForm(ReasonForm):
     )
 
 
+class EmailForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail address",
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+        help_text="For notices, and to reset a forgotten password. Empty removes it.",
+    )
+
+
+class DeleteAccountForm(forms.Form):
+    """Typed, so that it is not done by a slip."""
+
+    username = forms.CharField(label="Your username", max_length=60)
+    cancel_orders = forms.BooleanField(
+        label="Cancel the open orders of every key first",
+        required=False,
+        help_text="Best effort, ten seconds a key at most; then the key is wiped in any case.",
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_username(self) -> str:
+        typed: str = self.cleaned_data["username"].strip()
+        if typed != self.user.username:
+            raise ValidationError("This is not the name of your account.")
+        return typed
+
+
 class HaltForm(ReasonForm):
     """A stop, or its release."""
 

@@ -76,7 +76,8 @@ def add_key(
     """Seals a key of `user` and asks the exchange what it may do.
 
     Returns a usable key, or an unverified one when the exchange could not be asked: `check_key`
-    later. Raises `KeyRefused` (the secret is then wiped) or `MasterKeyError`.
+    later. Raises `KeyRefused` (the secret is then wiped), `MasterKeyError`, or `NotAllowed` for an
+    account that has been closed meanwhile.
     """
     api_key, api_secret = vault.pasted(api_key), vault.pasted(api_secret)
     label = label.strip()
@@ -172,19 +173,23 @@ def revoke_key(
     return Revocation(ApiKey.objects.get(pk=key.pk), cancelled)
 
 
-def revoke_all(*, by: User | None, reason: str, owner: User | None = None) -> list[Revocation]:
+def revoke_all(
+    *, by: User | None, reason: str, owner: User | None = None, cancel_orders: bool = False
+) -> list[Revocation]:
     """Revokes every key of one user; for the host or staff also of everybody."""
     if by and not by.is_staff and owner != by:
         raise NotAllowed("revoke")
     living = ApiKey.objects.filter(revoked_at=None).order_by("pk")
     found = living.filter(owner=owner) if owner else living
-    return [revoke_key(key=key, by=by, reason=reason) for key in found]
+    return [revoke_key(key=key, by=by, reason=reason, cancel_orders=cancel_orders) for key in found]
 
 
 @transaction.atomic(durable=True)
 def _store(row: ApiKey, api_key: Secret, api_secret: Secret) -> None:
     """Sealed and committed. The halts are locked, so that a new key does not slip past one."""
     lock_halts()
+    if not User.objects.filter(pk=row.owner_id, is_active=True).exists():
+        raise NotAllowed("add a key to a closed account")
     ring = key_versions.ready_ring()
     stamp = key_versions.derived_key("fingerprint")
     row.fingerprint = vault.fingerprint(api_key, row.exchange, stamp)
@@ -195,12 +200,14 @@ def _store(row: ApiKey, api_key: Secret, api_secret: Secret) -> None:
         setattr(row, column, value)
     row.save(force_insert=True)
     apply_to(ApiKey.objects.filter(pk=row.pk))
-    audit.record(Tag.KEY_ADDED, actor=row.owner, about=row, data=_shown(row))
+    audit.record(
+        Tag.KEY_ADDED, actor=row.owner, about=row, data=_shown(row), pii={"label": row.label}
+    )
 
 
 def _shown(row: ApiKey) -> dict[str, object]:
     terms = row.terms_at.isoformat() if row.terms_at else None
-    return {"label": row.label, "exchange": row.exchange, "last4": row.last4, "terms": terms}
+    return {"exchange": row.exchange, "last4": row.last4, "terms": terms}
 
 
 @transaction.atomic

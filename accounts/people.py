@@ -34,6 +34,16 @@ def reactivate(*, user: User, by: User | None, reason: str) -> None:
     _set_active(user, by, reason, active=True)
 
 
+def make_staff(*, user: User, by: User, reason: str) -> None:
+    """Lets this person into the panel. Staff do this, and the page asks for a fresh proof."""
+    _set_staff(user, by, reason, staff=True)
+
+
+def end_staff(*, user: User, by: User, reason: str) -> None:
+    """Staff are no longer staff by what others of them do, never by themselves: one remains."""
+    _set_staff(user, by, reason, staff=False)
+
+
 @transaction.atomic
 def reset_factors(*, user: User, by: User | None, reason: str) -> int:
     """For who has lost his second factor: removes all, ends every session, arms nothing for a day.
@@ -70,8 +80,9 @@ def end_other_sessions(request: HttpRequest) -> None:
         others = UserSession.objects.filter(user=user)
         keys = others.exclude(session_key=request.session.session_key)
         Session.objects.filter(session_key__in=keys.values("session_key")).delete()
-        keys.delete()
+        count, _ = keys.delete()
         transaction.on_commit(lambda: broadcast.tell_check_sessions(user.pk))
+        audit.record(Tag.SESSIONS_ENDED, actor=user, about=user, data={"sessions": count})
 
 
 @transaction.atomic
@@ -97,6 +108,24 @@ def _set_active(user: User, by: User | None, reason: str, *, active: bool) -> No
             _end_sessions(user)
         tag = Tag.ACCOUNT_OPENED if active else Tag.ACCOUNT_CLOSED
         audit.record(tag, actor=by, about=user, data={"reason": reason})
+
+
+def _set_staff(user: User, by: User, reason: str, *, staff: bool) -> None:
+    """All of staff are locked: two who end each other's standing at once would leave nobody."""
+    tag = Tag.STAFF_MADE if staff else Tag.STAFF_ENDED
+    with transaction.atomic():
+        if by.pk == user.pk or by.pk not in locked_staff():
+            raise NotAllowed("change who is staff")
+        User.objects.filter(pk=user.pk).update(is_staff=staff)
+        what = "now belongs" if staff else "no longer belongs"
+        notify(user, f"Your account {what} to an administrator of this server.")
+        audit.record(tag, actor=by, about=user, data={"reason": reason})
+
+
+def locked_staff() -> set[int]:
+    """Those who are staff, and stay it until the transaction ends."""
+    rows = User.objects.select_for_update().filter(is_staff=True, is_active=True).order_by("pk")
+    return set(rows.values_list("pk", flat=True))
 
 
 def _end_sessions(user: User) -> None:

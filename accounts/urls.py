@@ -9,12 +9,16 @@ from allauth.usersessions import views as sessions
 from django.urls import path, re_path
 
 from accounts.views import account as own
-from accounts.views import keys
+from accounts.views import keys, own_data
 
 app_name = "accounts"
 urlpatterns = [
     path("account/", own.overview, name="overview"),
     path("account/confirm/", own.confirm, name="confirm"),
+    path("account/data.json", own_data.data, name="data"),
+    path("account/delete/", own_data.delete, name="delete"),
+    path("account/email/", own_data.email, name="email"),
+    path("account/email/<str:token>/", own_data.confirm_email, name="confirm_email"),
     path("account/trail/", own.trail, name="trail"),
     path("account/trail.csv", own.export, {"form": "csv"}, name="trail_csv"),
     path("account/trail.jsonl", own.export, {"form": "jsonl"}, name="trail_jsonl"),

@@ -389,6 +389,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "20/m/ip,5/d/key",
     "signup": "5/h/ip",
     "reauthenticate": "10/m/user",
+    "manage_email": "5/h/user",  # each sends a mail to an address that somebody has typed
 }
 USERSESSIONS_ADAPTER = "accounts.adapter.Sessions"
 MFA_ADAPTER = "accounts.adapter.SecondFactors"

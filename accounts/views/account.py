@@ -12,6 +12,7 @@ from allauth.mfa.base.forms import ReauthenticateForm
 from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import begin_authentication
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -41,6 +42,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "has_factor": has_factor(user),
         "may_skip": may_skip_factor(user),
         "sessions": UserSession.objects.filter(user=user).count(),
+        "mail_on": settings.EMAIL_ON,
     }
     return render(request, "accounts/overview.html", context)
 
@@ -88,6 +90,8 @@ def confirm(request: HttpRequest) -> HttpResponse:
         if sent and sent.is_bound and sent.is_valid():
             sent.save() if factor else reauthenticate_by_password(request)
             people.renew_session(request)
+            with transaction.atomic():
+                audit.record(audit.Tag.PROVED, actor=user, about=user, pii=seen_of(request))
             return HttpResponseRedirect(target)
     context: dict[str, Any] = {"form": form, "passkey": passkey, "factor": factor, "next": target}
     if factor and factors().is_mfa_enabled(user, ["webauthn"]):

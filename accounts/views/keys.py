@@ -95,6 +95,9 @@ def _add(request: HttpRequest, form: KeyForm) -> ApiKey | None:
     except MasterKeyError:
         form.add_error(None, NO_MASTER_KEY)
         return None
+    except AccountsError as error:
+        form.add_error(None, words_of(error))
+        return None
     messages.success(request, f"Key {added} is stored. It only reads until you arm it.")
     return added
 

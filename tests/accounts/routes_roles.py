@@ -30,6 +30,7 @@ OF_ALICE = row("login", "enrol", "404", "200", "404", "404", "enrol", "200")
 OF_ALICE_FRESH = row("login", "enrol", "404", "200", "404", "404", "enrol", "confirm")
 OF_ALICE_POST = row("login", "enrol", "405", "405", "405", "405", "enrol", "405")
 PANEL = row("login", "enrol", "404", "404", "200", "200", "enrol", "404")
+NOWHERE = row("login", "enrol", "404", "404", "404", "404", "enrol", "404")
 ENROLMENT = row("login", "200", "200", "200", "200", "200", "200", "200")
 # Who has the app already is led to the page that removes it.
 ADD_APP = row("login", "200", "home", "home", "home", "home", "200", "confirm")
@@ -67,6 +68,11 @@ MATRIX = {
     "accounts:invitation": row("410", *["410"] * 7),
     "accounts:overview": ENROLMENT,
     "accounts:confirm": ENROLMENT,
+    "accounts:data": FRESH,
+    "accounts:delete": FRESH,
+    # Without mail there are none of these; with it they are FRESH, and OWN.
+    "accounts:email": NOWHERE,
+    "accounts:confirm_email": NOWHERE,
     "accounts:trail": OWN,
     "accounts:trail_csv": FRESH,
     "accounts:trail_jsonl": FRESH,

@@ -148,6 +148,19 @@ def test_nobody_deactivates_himself(root, charlie):
     assert b'data-level="error"' in page.content
 
 
+def test_making_staff_needs_a_fresh_proof_and_ending_it_does_not(root, charlie, alice):
+    answer = act(root, PEOPLE, "make_staff", alice, reason="helps")
+    assert (answer.status_code, User.objects.get(pk=alice.pk).is_staff) == (403, False)
+    fresh = browser_of(charlie, proof="mfa")
+    page = fresh.get(act(fresh, PEOPLE, "make_staff", alice, reason="helps")["Location"])
+    assert b"Staff now: alice" in page.content
+    assert User.objects.get(pk=alice.pk).is_staff
+    act(root, PEOPLE, "end_staff", alice, reason="left")
+    assert not User.objects.get(pk=alice.pk).is_staff
+    act(root, PEOPLE, "end_staff", charlie, reason="tired")
+    assert User.objects.get(pk=charlie.pk).is_staff
+
+
 def test_staff_invite_by_a_link_that_is_shown_once(root):
     assert root.get(reverse("admin:invite")).status_code == 200
     assert not Invitation.objects.exists()

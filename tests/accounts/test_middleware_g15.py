@@ -66,7 +66,8 @@ def rows() -> dict[str, list[dict[str, object]]]:
 
 
 QUIET = {
-    "accounts:trail_csv",  # the export leaves its event
+    "accounts:data",  # an export leaves its event
+    "accounts:trail_csv",
     "accounts:trail_jsonl",
     "mfa_view_recovery_codes",  # they are shown once: a page may show them, a link only to it
 }

@@ -34,6 +34,27 @@ def test_only_staff_deactivate_and_nobody_himself(alice, bob, charlie):
             people.deactivate(user=user, by=by, reason="no")
 
 
+def test_staff_make_others_staff_and_no_longer(alice, charlie):
+    people.make_staff(user=alice, by=charlie, reason="helps")
+    assert User.objects.get(pk=alice.pk).is_staff
+    people.end_staff(user=charlie, by=User.objects.get(pk=alice.pk), reason="left")
+    assert not User.objects.get(pk=charlie.pk).is_staff
+    tags = list(AuditEvent.objects.values_list("tag", flat=True))
+    assert tags == ["account.made_staff", "account.no_longer_staff"]
+
+
+def test_nobody_makes_himself_staff_or_the_last_one_none(alice, bob, charlie):
+    for user, by in [(alice, alice), (alice, bob), (charlie, charlie)]:
+        with pytest.raises(NotAllowed):
+            people.make_staff(user=user, by=by, reason="no")
+        with pytest.raises(NotAllowed):
+            people.end_staff(user=user, by=by, reason="no")
+    people.make_staff(user=alice, by=charlie, reason="helps")
+    people.end_staff(user=charlie, by=alice, reason="left")
+    with pytest.raises(NotAllowed):  # what he holds in memory is old
+        people.end_staff(user=alice, by=charlie, reason="revenge")
+
+
 def test_no_key_is_armed_for_a_day_after_a_recovery(armed, alice):
     people.pause_arming(user=alice, reason="test")
     assert ApiKey.objects.get().armed_until is None

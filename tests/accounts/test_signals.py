@@ -7,7 +7,7 @@ from accounts.errors import KeyRefused
 from accounts.models import HaltLevel
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NAMES = ("key_added", "key_changed", "key_revoked")
+NAMES = ("key_added", "key_changed", "key_revoked")  # those of people: test_privacy
 
 
 @pytest.fixture

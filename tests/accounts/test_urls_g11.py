@@ -17,6 +17,7 @@ PASSKEY = 987654
 ARGUMENTS: dict[str, list[object]] = {
     "market:curl": ["tBTCUSD"],
     "accounts:invitation": ["no-such-token"],
+    "accounts:confirm_email": ["no-such-token"],
     "mfa_edit_webauthn": [PASSKEY],
     "mfa_remove_webauthn": [PASSKEY],
     "account_reset_password_from_key": ["1", "no-such-key"],
