@@ -167,9 +167,10 @@ def _note_failure(user: User | None, request: HttpRequest, what: str) -> None:
             data={"by": what},
             pii=seen_of(request),
         )
-    if user and not cache.add(_failures(user), 1, FAILURES_KEPT):
+    if not cache.add(_failures(user), 1, FAILURES_KEPT):
         cache.incr(_failures(user))
 
 
-def _failures(user: User) -> str:
-    return f"failed-logins:{user.pk}"
+def _failures(user: User | None) -> str:
+    """Unknown names are counted too, in one place: else they would be answered sooner."""
+    return f"failed-logins:{user.pk if user else 'nobody'}"

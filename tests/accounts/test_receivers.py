@@ -1,16 +1,23 @@
 """What logins leave behind: events, notices, and the same answer whoever asks."""
 
 import time
+from bisect import bisect_right
+from math import sqrt
+from typing import ClassVar
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts import keys
 from accounts.models import AuditEvent, AuditPii, Notice
+from accounts.passwords import Argon2
 from tests.accounts.sessions import PASSWORD, browser_of, code_of, give_factor
 
 LOGIN = "account_login"
+SAMPLES = 200
 
 
 @pytest.fixture(autouse=True)
@@ -77,19 +84,60 @@ def test_unknown_names_and_wrong_passwords_get_the_same_answer(client, alice):
     assert all("do not belong together" in page for page in pages)
 
 
-def test_unknown_names_cost_as_much_time_as_wrong_passwords(client, alice, settings):
+class Counting(Argon2):
+    """Our hasher, which notes what it is made to do."""
+
+    runs: ClassVar[list[str]] = []
+
+    def encode(self, password: str, salt: str) -> str:
+        self.runs.append("encode")
+        return super().encode(password, salt)
+
+    def verify(self, password: str, encoded: str) -> bool:
+        self.runs.append("verify")
+        return super().verify(password, encoded)
+
+
+def test_unknown_names_cost_as_much_work_as_wrong_passwords(client, alice, settings):
+    """Both an Argon2 run with the same cost, and as many queries."""
+    settings.PASSWORD_HASHERS = ["tests.accounts.test_receivers.Counting"]
+    settings.ACCOUNT_RATE_LIMITS = False
+    alice.set_password(PASSWORD)
+    alice.save()
+    work = {}
+    for name in ("alice", "nobody"):
+        log_in(client, "not the password", name)  # the first one sets counters up
+        Counting.runs.clear()
+        with CaptureQueriesContext(connection) as queries:
+            log_in(client, "not the password", name)
+        work[name] = (list(Counting.runs), len(queries))
+    assert work["alice"][0] == ["verify"]
+    assert work["nobody"][0] == ["encode"]
+    assert work["alice"][1] == work["nobody"][1]
+
+
+@pytest.mark.full
+def test_unknown_names_take_as_long_as_wrong_passwords(client, alice, settings):
+    """Kolmogorov and Smirnov cannot tell 200 answers of each kind apart (level 0.1 %)."""
     settings.PASSWORD_HASHERS = ["accounts.passwords.Argon2"]
     settings.ACCOUNT_RATE_LIMITS = False
     alice.set_password(PASSWORD)
     alice.save()
     took: dict[str, list[float]] = {"alice": [], "nobody": []}
-    for _ in range(7):
-        for name, times in took.items():
-            began = time.perf_counter()
-            log_in(client, "not the password", name)
-            times.append(time.perf_counter() - began)
-    known, unknown = (sorted(times)[3] for times in took.values())
-    assert 0.5 < known / unknown < 2
+    for number in range(2 * SAMPLES):
+        name = ("alice", "nobody", "nobody", "alice")[number % 4]
+        began = time.perf_counter()
+        log_in(client, "not the password", name)
+        took[name].append(time.perf_counter() - began)
+    known, unknown = (sorted(times) for times in took.values())
+    distance = max(
+        abs(bisect_right(known, at) - bisect_right(unknown, at)) / SAMPLES
+        for at in [*known, *unknown]
+    )
+    limit = 1.95 * sqrt(2 / SAMPLES)
+    middle = [f"{1000 * times[SAMPLES // 2]:.1f}" for times in (known, unknown)]
+    print(f"medians {middle} ms, distance {distance:.3f} (limit {limit:.3f})")
+    assert distance < limit
 
 
 def test_after_five_failures_a_name_is_locked_out_for_a_while(client, alice):
