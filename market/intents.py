@@ -224,6 +224,7 @@ def _reserve(key: ApiKey, policy: KeyPolicy, value: int, now: datetime) -> None:
     day = now.astimezone(UTC).date()
     OrderTally.objects.bulk_create([OrderTally(key=key, day=day)], ignore_conflicts=True)
     tally = OrderTally.objects.select_for_update().get(pk=key.pk)
+    day = max(day, tally.day)  # a clock that was set back does not begin a day again
     spent = tally.micros if tally.day == day else 0
     if spent + value > micros(policy.day_total):
         left = max(Decimal(0), policy.day_total - spent / MICROS)

@@ -141,6 +141,13 @@ def test_a_new_day_begins_at_nothing(recorded: Recorded):
     assert spent(recorded()) == MICROS == intent.value_micros
 
 
+def test_a_clock_set_back_over_midnight_begins_no_new_day(recorded: Recorded):
+    intent = recorded()
+    OrderTally.objects.update(day=timezone.now().date() + timedelta(days=1))
+    recorded()
+    assert spent(intent) == 2 * MICROS
+
+
 def test_a_change_reserves_only_what_it_adds(recorded: Recorded, signing_key: ApiKey):
     intent = recorded()
     with transaction.atomic():
