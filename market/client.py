@@ -167,7 +167,8 @@ class RestClient:
         owner; `before_send` is then called before every attempt. A signed read whose answer is lost
         is asked once more within the deadline, with a new nonce; a write never is. Raises one of
         `market.bitfinex.errors`; a key that may not sign raises its `accounts.errors.KeyUnusable`,
-        then nothing was sent. Not to be called in a transaction.
+        one that others keep busy past the deadline `KeyBusy`, then nothing was sent. Not to be
+        called in a transaction.
         """
         owner = key.owner_id if key and user is None else user
         try:
@@ -191,14 +192,19 @@ class RestClient:
         give_up = time.monotonic() + deadline
         failure: ExchangeError = Unreachable("SlotMissed")
         may_repeat = key is not None and _is_read(request, lane)
-        for _ in range(SLOTS_A_CALL):
+        slots = SLOTS_A_CALL
+        while slots:
             left = max(0.0, give_up - time.monotonic())
             leave_by = self._limiter.acquire(request.scope, lane, left, user)
+            slots -= 1
             try:
                 if key is not None:
                     return self._signed(request, key, ACTS[lane], leave_by, before_send)
                 give_back_connection()
                 return self._parse(request, *self._send(request, leave_by))
+            except KeyBusy as busy:
+                _wait_in_line(busy, give_up)
+                slots += 1
             except SlotMissed:
                 continue
             except NonceRefused as refused:
@@ -314,17 +320,23 @@ def _is_read(request: rest.Request[Any], lane: Lane) -> bool:
 
 
 def _sign(request: rest.Request[Any], key: ApiKey, act: Act, leave_by: float) -> signer.Signed:
-    """Waits for the key's turn, but not past the slot."""
+    """Waits for the key's turn, but not past the slot: then raises `KeyBusy`."""
     while True:
         try:
             return signer.signed(key, f"/v2/{request.path}", request.body.encode(), act)
         except KeyBusy as busy:
-            wait = busy.wait_us / 1_000_000
+            _wait_in_line(busy, leave_by)
         except DatabaseError as error:
             raise LimiterClosed(type(error).__name__) from None
-        if time.monotonic() + wait >= leave_by:
-            raise SlotMissed
-        time.sleep(wait)
+
+
+def _wait_in_line(busy: KeyBusy, until: float) -> None:
+    """Until the key is free again. Raises `busy` when that is not before then."""
+    wait = busy.wait_us / 1_000_000
+    if time.monotonic() + wait >= until:
+        raise busy
+    give_back_connection()
+    time.sleep(wait)
 
 
 @cache

@@ -20,7 +20,7 @@ from django.db import DatabaseError, transaction
 
 from accounts import audit, keys, signer
 from accounts.audit import Tag
-from accounts.errors import AccountsError, NotAllowed
+from accounts.errors import AccountsError, KeyBusy, NotAllowed
 from accounts.models import Act, ApiKey, User
 from market import intents, order_checks, resolver
 from market.bitfinex import orders as wire
@@ -278,7 +278,7 @@ def _cancel(
         except Rejected as error:
             gone = "not found" in error.text.lower()
             return Cancellation("gone" if gone else "refused", reason=why(error))
-        except NotExecuted as error:
+        except (NotExecuted, KeyBusy) as error:
             return Cancellation("refused", reason=why(error))
         except OutcomeUnknown as error:
             log.warning("reply to a cancel lost", key=str(row.uuid), problem=str(error))
@@ -302,7 +302,7 @@ def _update(key: ApiKey, request: Request[Order], order_id: int, after: NewOrder
     except Rejected as error:
         gone = "not found" in error.text.lower()
         return Change("gone" if gone else "refused", reason=why(error))
-    except NotExecuted as error:
+    except (NotExecuted, KeyBusy) as error:
         return Change("refused", reason=why(error))
     except OutcomeUnknown as error:
         log.warning("reply to a change lost", key=str(key.uuid), problem=str(error))

@@ -215,22 +215,43 @@ def test_a_busy_key_is_waited_for(
     assert rest_client.call(account.permissions(), signing_key)
 
 
-def test_a_key_busy_for_longer_than_every_slot_sends_nothing(
+def busy_for(times: int, wait_us: int, key: ApiKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is busy so often, and then free."""
+    busy = [KeyBusy(key.uuid, wait_us)] * times
+    real = signer.signed
+
+    def signed(*args: object) -> signer.Signed:
+        if busy:
+            raise busy.pop()
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(signer, "signed", signed)
+
+
+def test_a_key_busy_for_longer_than_its_slot_is_waited_for_all_the_same(
     rest_client: RestClient,
     server: Server,
     limiter: OpenLimiter,
     signing_key: ApiKey,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    limiter.lasts = [0.01]
+    limiter.lasts = [0.01] * 8 + [5.0]
+    busy_for(8, 20_000, signing_key, monkeypatch)
+    server.answers = [http("200 OK", SCOPES)]
+    assert rest_client.call(account.permissions(), signing_key)
+    assert len(limiter.acquired) == 9
+    assert len(server.asked) == 1
 
-    def signed(*_: object) -> signer.Signed:
-        raise KeyBusy(signing_key.uuid, 500_000)
 
-    monkeypatch.setattr(signer, "signed", signed)
-    with pytest.raises(Unreachable, match="SlotMissed"):
-        rest_client.call(account.permissions(), signing_key)
-    assert len(limiter.acquired) == client.SLOTS_A_CALL
+def test_a_key_busy_past_the_deadline_sends_nothing(
+    rest_client: RestClient,
+    server: Server,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    busy_for(99, 500_000, signing_key, monkeypatch)
+    with pytest.raises(KeyBusy):
+        rest_client.call(account.permissions(), signing_key, deadline=0.2)
     assert server.asked == []
 
 

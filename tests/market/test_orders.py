@@ -8,6 +8,7 @@ from django.db import OperationalError
 
 from accounts import keys
 from accounts.errors import (
+    KeyBusy,
     KeyChanged,
     KeyHalted,
     KeyNotArmed,
@@ -300,6 +301,7 @@ def test_a_cancel_is_taken_and_leaves_an_event(client: ScriptedClient, signing_k
         ([NOT_FOUND], "gone", 1),
         ([Rejected(10001, "api_key: permission invalid")], "refused", 1),
         ([NoSlot("auth/w/order/cancel", 3.0)], "refused", 1),
+        ([KeyBusy(ORDER.symbol, 5)], "refused", 1),  # type: ignore[arg-type]
     ],
 )
 def test_a_cancel_may_be_sent_again_and_ends_in_what_is_known(
@@ -368,6 +370,7 @@ def test_an_order_that_is_not_open_is_not_changed(client: ScriptedClient, signin
         (NOT_FOUND, [], "gone"),
         (Rejected(10001, "amount: invalid"), [], "refused"),
         (NoSlot("auth/w/order/update", 3.0), [], "refused"),
+        (KeyBusy(ORDER.symbol, 5), [], "refused"),  # type: ignore[arg-type]
         (LOST, [[NEW]], "changed"),
         (LOST, [[OLD], [NEW]], "changed"),
         (LOST, [[OLD]], "unchanged"),
