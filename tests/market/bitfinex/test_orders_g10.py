@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parents[3]
 ORDER_PATH = [
     "market/bitfinex/account.py",
     "market/bitfinex/orders.py",
+    "market/intents.py",
     "market/order_checks.py",
     "market/orders.py",
+    "market/rates.py",
     "market/resolver.py",
 ]
 PLAIN = re.compile(r"-?\d{1,12}(\.\d{1,8})?", re.ASCII)
