@@ -8,10 +8,12 @@ from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts import broadcast, vault
+from accounts import audit, broadcast, vault
+from accounts.audit import Tag
 from accounts.key_versions import derived_key
 
 COVERS = vault.joined(b"bfxdash/1", b"mfa")
@@ -58,7 +60,11 @@ class People(DefaultAccountAdapter):  # type: ignore[misc]
 
 class Sessions(DefaultUserSessionsAdapter):  # type: ignore[misc]
     def end_sessions(self, sessions: list[UserSession]) -> None:
-        super().end_sessions(sessions)
+        with transaction.atomic():
+            super().end_sessions(sessions)
+            for user in {session.user for session in sessions}:
+                data = {"sessions": len(sessions)}
+                audit.record(Tag.SESSIONS_ENDED, actor=user, about=user, data=data)
         for session in sessions:
             broadcast.tell_session_ended(session.session_key)
 

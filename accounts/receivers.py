@@ -6,6 +6,7 @@ from uuid import UUID
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.signals import password_changed, password_reset, user_logged_in
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import (
     authentication_failed,
@@ -17,6 +18,7 @@ from allauth.mfa.signals import (
 from django.contrib.auth.signals import user_logged_out, user_login_failed
 from django.core.cache import cache
 from django.db import transaction
+from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
@@ -119,19 +121,33 @@ def note_password_reset(request: HttpRequest, user: User, **kwargs: Any) -> None
 
 
 # --- Second factors -------------------------------------------------------------------------------
+@receiver(post_save, sender=Authenticator)
+def record_new_factor(instance: Authenticator, created: bool, **kwargs: Any) -> None:
+    """In the transaction that adds it; allauth's own signal comes after the commit."""
+    if created:
+        _record_factor(Tag.FACTOR_ADDED, instance)
+
+
+@receiver(post_delete, sender=Authenticator)
+def record_lost_factor(instance: Authenticator, **kwargs: Any) -> None:
+    _record_factor(Tag.FACTOR_REMOVED, instance)
+
+
 @receiver(authenticator_added)
 @receiver(authenticator_reset)
 def note_new_factor(
     request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
 ) -> None:
-    _note_factor(request, user, authenticator, Tag.FACTOR_ADDED, "added to")
+    _note_factor(request, user, authenticator, "added to")
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES:  # its first use was a moment ago
+        record_authentication(request, user, "mfa", reauthenticated=True, id=authenticator.pk)
 
 
 @receiver(authenticator_removed)
 def note_lost_factor(
     request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
 ) -> None:
-    _note_factor(request, user, authenticator, Tag.FACTOR_REMOVED, "removed from")
+    _note_factor(request, user, authenticator, "removed from")
 
 
 @receiver(authenticator_used)
@@ -143,16 +159,23 @@ def note_recovery(
         people.pause_arming(user=user, reason="a recovery code was used")
 
 
-def _note_factor(
-    request: HttpRequest, user: User, authenticator: Authenticator, tag: Tag, what: str
-) -> None:
+def _record_factor(tag: Tag, authenticator: Authenticator) -> None:
+    """By the person, or without a request of his own by the host."""
+    request, user = context.request, authenticator.user
+    own = request is not None and request.user.pk == user.pk
     with transaction.atomic():
-        data = {"type": authenticator.type}
-        audit.record(tag, actor=user, about=user, data=data, pii=seen_of(request))
+        audit.record(
+            tag,
+            actor=user if own else None,
+            about=user,
+            data={"type": authenticator.type},
+            pii=seen_of(request) if own else None,
+        )
+
+
+def _note_factor(request: HttpRequest, user: User, authenticator: Authenticator, what: str) -> None:
     if authenticator.type != Authenticator.Type.RECOVERY_CODES:
         people.end_other_sessions(request)
-        if tag == Tag.FACTOR_ADDED:  # its first use was a moment ago
-            record_authentication(request, user, "mfa", reauthenticated=True, id=authenticator.pk)
     name = FACTOR_NAMES[cast(Authenticator.Type, authenticator.type)]
     notify(user, f"{name.capitalize()} was {what} your account.".replace("codes was", "codes were"))
 

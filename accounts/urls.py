@@ -6,6 +6,7 @@ from allauth.mfa.recovery_codes import views as recovery
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as passkeys
 from allauth.usersessions import views as sessions
+from django.db.transaction import atomic
 from django.urls import path, re_path
 
 from accounts.views import account as own
@@ -38,13 +39,14 @@ urlpatterns = [
     path("keys/<uuid:pk>/revoke/", keys.revoke_key, name="revoke_key"),
 ]
 
-# allauth looks its pages up by these names, so they stand outside the namespace.
+# allauth looks its pages up by these names, so they stand outside the namespace. What changes a
+# password or a factor is one transaction with its event.
 login_urlpatterns = [
     path("login/", account.login, name="account_login"),
     path("logout/", account.logout, name="account_logout"),
     path("inactive/", account.account_inactive, name="account_inactive"),
     path("signup/", account.signup, name="account_signup"),
-    path("password/", account.password_change, name="account_change_password"),
+    path("password/", atomic(account.password_change), name="account_change_password"),
     path("password/reset/", account.password_reset, name="account_reset_password"),
     path("password/reset/sent/", account.password_reset_done, name="account_reset_password_done"),
     path(
@@ -54,21 +56,27 @@ login_urlpatterns = [
     ),
     re_path(
         r"^password/reset/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[^/]+)/$",
-        account.password_reset_from_key,
+        atomic(account.password_reset_from_key),
         name="account_reset_password_from_key",
     ),
-    path("sessions/", sessions.list_usersessions, name="usersessions_list"),
+    path("sessions/", atomic(sessions.list_usersessions), name="usersessions_list"),
     path("factors/", factors.index, name="mfa_index"),
     path("factors/login/", factors.authenticate, name="mfa_authenticate"),
-    path("factors/app/add/", totp.activate_totp, name="mfa_activate_totp"),
-    path("factors/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("factors/app/add/", atomic(totp.activate_totp), name="mfa_activate_totp"),
+    path("factors/app/remove/", atomic(totp.deactivate_totp), name="mfa_deactivate_totp"),
     path("factors/codes/", recovery.view_recovery_codes, name="mfa_view_recovery_codes"),
     path(
-        "factors/codes/new/", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"
+        "factors/codes/new/",
+        atomic(recovery.generate_recovery_codes),
+        name="mfa_generate_recovery_codes",
     ),
     path("factors/passkeys/", passkeys.list_webauthn, name="mfa_list_webauthn"),
-    path("factors/passkeys/add/", passkeys.add_webauthn, name="mfa_add_webauthn"),
+    path("factors/passkeys/add/", atomic(passkeys.add_webauthn), name="mfa_add_webauthn"),
     path("factors/passkeys/login/", passkeys.login_webauthn, name="mfa_login_webauthn"),
     path("factors/passkeys/<int:pk>/", passkeys.edit_webauthn, name="mfa_edit_webauthn"),
-    path("factors/passkeys/<int:pk>/remove/", passkeys.remove_webauthn, name="mfa_remove_webauthn"),
+    path(
+        "factors/passkeys/<int:pk>/remove/",
+        atomic(passkeys.remove_webauthn),
+        name="mfa_remove_webauthn",
+    ),
 ]

@@ -25,7 +25,7 @@ def test_a_deactivated_account_is_out_at_once_and_stays_out(alice, charlie):
     assert not is_in(browser)
     assert User.objects.get(pk=alice.pk).is_active
     tags = list(AuditEvent.objects.values_list("tag", flat=True))
-    assert tags == ["account.deactivated", "account.reactivated"]
+    assert tags[-2:] == ["account.deactivated", "account.reactivated"]
 
 
 def test_only_staff_deactivate_and_nobody_himself(alice, bob, charlie):

@@ -131,3 +131,6 @@ def test_a_passkey_signs_in_and_proves_who_it_is(page: Page, site):
     expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", name="Add a key")).to_be_visible()
+    page.goto(f"{site.url}/account/trail/")
+    for event in ("factor.added", "login.done", "login.proved_again"):
+        expect(page.get_by_role("row", name=event).first).to_be_visible()
