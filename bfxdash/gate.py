@@ -1,7 +1,8 @@
 """The quality gate: every check of the project, in one run, with a table at its end.
 
-Every step runs even if another one failed. Steps that only read the code run two at a time; then
-come the tests, once on each profile, and browsers last.
+Every step runs even if another one failed. A few run at a time: first those that only read the
+code, then the tests, once on each profile and apart for browsers. Most tests wait for some process
+of theirs, so that all of them together keep two cores busy.
 """
 
 import base64
@@ -18,9 +19,10 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".cache" / "test"
+BYTECODE = ROOT / ".cache" / "bytecode"
 NODE_BIN = ROOT / "node_modules" / ".bin"
-PROFILES = ("embedded", "scaled")
-TOGETHER = ("-n", "2", "--dist", "worksteal")
+AT_ONCE = 4  # steps
+WORKERS = {"embedded": 3, "scaled": 2}  # what no profile changes runs on the first one
 OVERALL_COVERAGE = 90
 # Where a missed branch can cost an IP block, an order or a key: every branch is tested.
 CORE = (
@@ -85,6 +87,15 @@ class Step:
         if not show and not self.passed:
             print(f"\n--- {self.name} ---\n{done.stdout}", flush=True)
 
+    def run_beside_others(self) -> None:
+        """Says when it is done, since a run takes minutes."""
+        self.run(show=False)
+        print(f"{self.name}: {self.verdict} ({self.seconds:.0f} s)", flush=True)
+
+    @property
+    def verdict(self) -> str:
+        return "ok" if self.passed else "FAILED"
+
     def counts(self) -> dict[str, int]:
         """How many tests passed, failed and were skipped; a run without a report failed once."""
         if self.report is None:
@@ -107,15 +118,16 @@ def run_gate(*, full: bool) -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     for old in RESULTS.iterdir():
         old.unlink()
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bfx-gate-") as folder:
-        reading = list(reading_steps(Path(folder)))
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda step: step.run(show=False), reading))
-    testing = list(testing_steps(full=full))
-    for step in testing:
+        beside = [*reading_steps(Path(folder)), *testing_steps()]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(Step.run_beside_others, beside))
+    alone = [*full_steps(), *coverage_steps()] if full else list(coverage_steps())
+    for step in alone:
         print(f"\n--- {step.name} ---", flush=True)
         step.run(show=True)
-    return summarise([*reading, *testing])
+    return summarise([*beside, *alone], time.monotonic() - started)
 
 
 def run_pytest(words: Sequence[str]) -> int:
@@ -152,15 +164,22 @@ def make_master_key(path: Path) -> None:
     path.write_text(f"v1:{base64.b64encode(os.urandom(32)).decode()}\n")
 
 
-def testing_steps(*, full: bool) -> Iterator[Step]:
-    """The tests, and at their end how much of the code they reached."""
-    for profile in PROFILES:
-        name = f"tests, {profile}"
-        yield pytest_step(name, profile, "not browser and not full", *TOGETHER, "--cov")
-    for profile in PROFILES:
-        yield pytest_step(f"browser, {profile}", profile, "browser and not full", *TOGETHER)
-    if full:
-        yield pytest_step("full sizes", "embedded", "full", "--full")
+def testing_steps() -> Iterator[Step]:
+    """The tests, the longest first."""
+    for profile, workers in WORKERS.items():
+        together = ("-n", str(workers), "--dist", "worksteal", "--cov")
+        yield pytest_step(f"tests, {profile}", profile, "not browser and not full", *together)
+    for profile in WORKERS:
+        yield pytest_step(f"browser, {profile}", profile, "browser and not full")
+
+
+def full_steps() -> Iterator[Step]:
+    """The big sizes, whose figures want the machine for themselves."""
+    yield pytest_step("full sizes", "embedded", "full", "--full")
+
+
+def coverage_steps() -> Iterator[Step]:
+    """How much of the code the tests reached, on both profiles together."""
     coverage = python("-m", "coverage")
     yield Step("coverage, together", [*coverage, "combine", "--quiet", RESULTS], COVERAGE)
     core = ["report", "--fail-under=100", f"--include={','.join(CORE)}", "--skip-covered"]
@@ -178,19 +197,19 @@ def pytest_step(name: str, profile: str, marks: str, *options: str) -> Step:
     return Step(name, command, environ, report)
 
 
-def summarise(steps: Sequence[Step]) -> int:
+def summarise(steps: Sequence[Step], seconds: float) -> int:
+    """The table; returns the exit status. `seconds` is what all of it took."""
     width = max(len(step.name) for step in steps)
     print("\n--- summary ---")
     for step in steps:
         counts = ", ".join(f"{number} {word}" for word, number in step.counts().items() if number)
-        verdict = "ok" if step.passed else "FAILED"
-        print(f"{step.name:{width}}  {verdict:6}  {step.seconds:6.1f} s  {counts}".rstrip())
+        print(f"{step.name:{width}}  {step.verdict:6}  {step.seconds:6.1f} s  {counts}".rstrip())
     totals = dict.fromkeys(("passed", "failed", "skipped"), 0)
     for step in steps:
         for word, number in step.counts().items():
             totals[word] += number
     failed_checks = [step.name for step in steps if not step.passed]
-    print(f"{'together':{width}}          {sum(step.seconds for step in steps):6.1f} s")
+    print(f"{'together':{width}}          {seconds:6.1f} s")
     print(f"failed: {', '.join(failed_checks)}" if failed_checks else "every check is ok")
     print(", ".join(f"{number} {word}" for word, number in totals.items()), flush=True)
     return 1 if failed_checks else 0
@@ -201,9 +220,15 @@ def python(*words: str) -> list[str | Path]:
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """The environment with these settings only, so that a developer's own cannot leak in."""
+    """The environment with these settings only, so that a developer's own cannot leak in.
+
+    Hundreds of processes start in one run: each reads what the first of them has compiled, even
+    where the environment asks Python to leave no compiled files beside the sources.
+    """
     kept = {name: text for name, text in os.environ.items() if not is_setting(name)}
-    return {**kept, "BFX_ENV_FILE": os.devnull, **settings}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    compiled = {"PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    return {**kept, **compiled, "BFX_ENV_FILE": os.devnull, **settings}
 
 
 def is_setting(name: str) -> bool:

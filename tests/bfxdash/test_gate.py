@@ -29,15 +29,21 @@ def test_step_that_fails_shows_its_output(capsys):
     assert capsys.readouterr().out == "\n--- wrong ---\nbroken\n\n"
 
 
+def test_step_beside_others_says_how_it_ended(capsys):
+    Step("wrong", FAILS).run_beside_others()
+    assert capsys.readouterr().out.endswith("\nwrong: FAILED (0 s)\n")
+
+
 def test_summary_names_what_failed_and_fails(capsys):
-    assert summarise([ran("fine", PASSES), ran("wrong", FAILS)]) == 1
+    assert summarise([ran("fine", PASSES), ran("wrong", FAILS)], 7.25) == 1
     lines = capsys.readouterr().out.splitlines()
     assert "failed: wrong" in lines
+    assert ["together", "7.2", "s"] in [line.split() for line in lines]
     assert lines[-1] == "0 passed, 0 failed, 0 skipped"
 
 
 def test_summary_of_what_passed_passes(capsys):
-    assert summarise([ran("fine", PASSES)]) == 0
+    assert summarise([ran("fine", PASSES)], 1) == 0
     assert "every check is ok" in capsys.readouterr().out
 
 
@@ -64,22 +70,29 @@ def test_what_the_tests_themselves_need_stays(name):
 
 
 def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
-    steps = {step.name: step for step in gate.testing_steps(full=False)}
+    steps = {step.name: step for step in gate.testing_steps()}
     for profile in ("embedded", "scaled"):
         assert steps[f"tests, {profile}"].environ["BFX_TEST_PROFILE"] == profile
         assert "browser and not full" in steps[f"browser, {profile}"].command
-    assert "full sizes" not in steps
 
 
 def test_full_sizes_come_on_top():
-    steps = {step.name: step for step in gate.testing_steps(full=True)}
-    assert "--full" in steps["full sizes"].command
+    assert not [step for step in gate.testing_steps() if "--full" in step.command]
+    (step,) = gate.full_steps()
+    assert "--full" in step.command
 
 
 def test_reports_are_files_that_pytest_can_write():
-    reports = [step.report for step in gate.testing_steps(full=True) if step.report]
+    reports = [step.report for step in [*gate.testing_steps(), *gate.full_steps()]]
     assert len(set(reports)) == len(reports) == 5
     assert ElementTree.fromstring(REPORT).tag == "testsuites"
+
+
+def test_compiled_files_are_shared_by_all_processes(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    environ = clean_environment()
+    assert environ["PYTHONPYCACHEPREFIX"] == str(gate.BYTECODE)
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
 
 
 def test_core_modules_exist():
