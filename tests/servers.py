@@ -55,7 +55,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def die_with_parent() -> None:
+def begin_life() -> None:
+    """In the child: it dies with us, and hears Ctrl-C even when our shell runs us aside."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -84,7 +86,7 @@ class Child:
                 cwd="/" if user else ROOT,
                 env=dict(environ) if environ is not None else None,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=begin_life,
                 **as_user,
             )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.bench.catalog import Spec
 from tests.bench.workshop import Missing, Workshop
-from tests.servers import ROOT, die_with_parent, free_port
+from tests.servers import ROOT, begin_life, free_port
 
 START_S = 30
 SOCKETS = "100000"
@@ -51,7 +51,7 @@ def start(command: list[str], core: int | None, **options: Any) -> subprocess.Po
         command,
         cwd=ROOT,
         start_new_session=True,  # Linux shares a core out by session first
-        preexec_fn=die_with_parent,
+        preexec_fn=begin_life,
         **options,
     )
     if core is not None:

@@ -17,7 +17,7 @@ import pytest
 from bfxdash.gate import clean_environment
 from tests import servers
 
-RATES = {"window": 3, "rates": {"ticker": 30}, "ws": 6}
+RATES = {"window": 3, "rates": {"ticker": 15}, "ws": 6}
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ def test_processes_never_exceed_the_shared_rate_and_use_it_up(
     assert counters["violations_total"] == 0
     assert outcomes["NoSlot"] > 0
     assert set(outcomes) <= {"ok", "NoSlot"}
-    assert outcomes["ok"] == counters["requests"]["ticker"] >= 0.85 * 30 * 7 / 3
+    assert outcomes["ok"] == counters["requests"]["ticker"] >= 0.85 * 15 * 7 / 3
 
 
 def test_a_process_killed_at_any_moment_leaves_the_others_working(
@@ -142,12 +142,12 @@ def test_once_limited_no_process_sends_more_than_what_was_on_its_way(
     start_exchange: Callable[..., servers.Exchange],
     database_url: str,
 ):
-    exchange = start_exchange(BFX_RATES=json.dumps(RATES | {"rates": {"ticker": 12}}))
-    workers = start_workers(exchange, DATABASE_URL=database_url)  # which believe in 30
+    exchange = start_exchange(BFX_RATES=json.dumps(RATES | {"rates": {"ticker": 6}}))
+    workers = start_workers(exchange, DATABASE_URL=database_url)  # which believe in 15
     workers.start(3, "calls", seconds=7)
     outcomes, counters = workers.outcomes(), exchange.counters()
     trips = counters["violations"]["rest_rate"]
-    assert outcomes["ok"] >= 2 * 12, "they came back after the block"
+    assert outcomes["ok"] >= 2 * 6, "they came back after the block"
     assert outcomes["RateLimited"] == counters["violations_total"]
     assert counters["requests_while_blocked"] <= 2 * trips
 
