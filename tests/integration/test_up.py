@@ -1,10 +1,12 @@
 """`manage.py up` as its user meets it: one command, a page with prices, a clean end."""
 
+import json
 import re
 import signal
 import stat
 import time
 from contextlib import ExitStack
+from random import Random
 
 import psutil
 import pytest
@@ -14,6 +16,7 @@ from tests.servers import Dashboard, Redis, free_port
 
 REPLAYED = "ws_public/2021-04-05_cryptofeed_8pairs_seq.jsonl.gz"
 DEAD = "127.0.0.1:9"  # nobody listens on the discard port
+QUICK_RATES = json.dumps({"window": 6})  # 20 connections in 6 s, and so on
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +208,28 @@ def test_last_known_values_are_stale_when_the_exchange_is_away(start_up, exchang
     second = start_up("--live", *kept, exchange=exchange_server)
     wait_until(lambda: state(second.url) == "offline")
     assert len(rows(second.url)) > 300
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("kills", "rates"), [(3, QUICK_RATES), pytest.param(10, "{}", marks=pytest.mark.full)]
+)
+def test_kill_after_kill_never_exceeds_what_the_exchange_allows(
+    start_up, start_exchange, tmp_path, kills, rates
+):
+    """The real limits in the full size, where ten starts and deaths take less than a minute."""
+    exchange = start_exchange(BFX_RATES=rates)
+    rng, began = Random(3), time.monotonic()
+    for _ in range(kills):
+        up = start_up("--live", "--data-dir", tmp_path, exchange=exchange, BFX_RATES=rates)
+        up.wait_ready()
+        time.sleep(rng.uniform(0, 2))
+        up.children["web"].kill()
+    counters = exchange.counters()
+    print({"seconds": round(time.monotonic() - began, 1), "counters": counters})
+    assert counters["violations_total"] == counters["connections"]["refused"] == 0
+    assert counters["connections"]["most_in_a_window"] <= 20
+    assert counters["connections"]["opened"] >= kills, "too few attempts to prove anything"
+    start_up("--live", "--data-dir", tmp_path, exchange=exchange, BFX_RATES=rates)
+    wait_until(lambda: exchange.counters()["connections"]["open"] == 15, seconds=100)
+    assert exchange.counters()["violations_total"] == 0
