@@ -23,16 +23,19 @@ PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of pytest-xdist; its controller came first
 STARTED = ExitStack()
 # What is the same on every profile runs once, on the embedded one: it touches neither the database
-# nor the layer of the run, or it brings both databases itself.
+# nor the layer of the run, or brings both databases itself, or looks at what pages alone decide:
+# their markup, and what they take from whom.
 ONCE = (
     "accounts/test_errors.py",
     "accounts/test_master_key.py",
+    "accounts/test_middleware_g15.py",
     "accounts/test_passwords.py",
     "accounts/test_permissions.py",
     "accounts/test_policy.py",
     "accounts/test_revoked_log.py",
     "accounts/test_signing.py",
     "accounts/test_vault.py",
+    "accounts/views/test_keys_g16.py",
     "accounts/views/test_shown.py",
     "bench/",
     "bfxdash/test_bootstrap.py",
@@ -42,7 +45,10 @@ ONCE = (
     "bfxdash/test_sandbox_child.py",
     "bfxdash/test_server.py",
     "bfxdash/test_settings.py",
+    "browser/test_accounts_access.py",
+    "browser/test_screenshots.py",
     "browser/test_tickers_access.py",
+    "browser/test_tickers_recording.py",
     "faults/test_canary.py",
     "faults/test_feed_faults.py",
     "faults/test_restore.py",

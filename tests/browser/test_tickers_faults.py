@@ -26,6 +26,7 @@ def expect_not_reloaded(page: Page) -> None:
     expect(page.locator("body")).to_have_attribute("data-untouched", "yes")
 
 
+@pytest.mark.once
 def test_a_server_restart_is_survived_without_reload(
     page, start_exchange, start_dashboard, tolerated
 ):
@@ -49,6 +50,7 @@ def test_a_server_restart_is_survived_without_reload(
     expect_not_reloaded(page)
 
 
+@pytest.mark.once
 def test_an_unreachable_exchange_is_a_clear_page(page, start_exchange, start_dashboard):
     exchange = start_exchange(BFX_RATES=QUICK)
     dashboard = start_dashboard(exchange, profile="embedded", BFX_RATES=QUICK)
@@ -72,6 +74,7 @@ def test_an_unreachable_exchange_is_a_clear_page(page, start_exchange, start_das
     expect_not_reloaded(page)
 
 
+@pytest.mark.once
 def test_a_start_without_the_exchange_shows_the_values_saved_last(
     page, start_exchange, start_dashboard
 ):
@@ -90,6 +93,7 @@ def test_a_start_without_the_exchange_shows_the_values_saved_last(
     expect(page.locator(NOTICE)).to_contain_text("cannot reach Bitfinex")
 
 
+@pytest.mark.once
 def test_a_page_that_came_empty_fills_without_reload(page, start_exchange, start_dashboard):
     exchange = start_exchange(BFX_RATES=QUICK)
     exchange.kill()
