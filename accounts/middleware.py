@@ -29,6 +29,8 @@ ENROLMENT = {
     "mfa_list_webauthn",
     "mfa_view_recovery_codes",
 }
+# What open pages ask for by themselves, which does not keep a session in use.
+AUTOMATIC = {"accounts:key_states", "market:order_state", "market:order_states"}
 # Pages of allauth that change a factor or end sessions: behind our own gate, not allauth's.
 FRESH = {
     "account_change_password",
@@ -53,7 +55,7 @@ def is_public(request: HttpRequest) -> bool:
 
 def is_automatic(request: HttpRequest) -> bool:
     """Whether an open page asks for this, also when nobody looks at it."""
-    return view_name(request) == "accounts:key_states"
+    return view_name(request) in AUTOMATIC
 
 
 class PrivatePages(MiddlewareMixin):
@@ -61,7 +63,8 @@ class PrivatePages(MiddlewareMixin):
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         name = view_name(request)
-        if name and not name.startswith("market:") and not response.has_header("Cache-Control"):
+        is_own = name and not (name.startswith("market:") and is_public(request))
+        if is_own and not response.has_header("Cache-Control"):
             add_never_cache_headers(response)
         if name == "account_logout" and request.method == "POST":
             response["Clear-Site-Data"] = '"cache"'

@@ -2,14 +2,20 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts import keys, master_key
 from accounts.models import ApiKey, User
+from market import client, intents
+from market.bitfinex.orders import NewOrder
+from market.models import OrderIntent, OrderState
 from tests.accounts import fakes
+from tests.accounts.routes_roles import INTENT
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +58,31 @@ def add_key() -> Callable[..., ApiKey]:
 def key(alice: User, add_key: Callable[..., ApiKey]) -> ApiKey:
     """Alice's key: usable, not armed."""
     return add_key(alice)
+
+
+@pytest.fixture(autouse=True)
+def exchange_away(settings: Any) -> Iterator[None]:
+    """Pages that ask the exchange itself find nobody there."""
+    settings.BFX_PUBLIC_REST_URL = settings.BFX_REST_URL = "http://127.0.0.1:1"
+    client.client.cache_clear()
+    yield
+    client.client.cache_clear()
+
+
+@pytest.fixture
+def intent(key: ApiKey) -> OrderIntent:
+    """An order that Alice has not confirmed yet."""
+    order = NewOrder("tBTCUSD", "buy", "EXCHANGE LIMIT", Decimal("0.01"), Decimal(20_000))
+    return OrderIntent.objects.create(
+        uuid=INTENT,
+        owner=key.owner,
+        key=key,
+        state=OrderState.PREVIEW,
+        symbol=order.symbol,
+        order_text=intents.order_text(order),
+        value_micros=200_000_000,
+        created_at=timezone.now(),
+    )
 
 
 @pytest.fixture

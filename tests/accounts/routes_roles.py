@@ -13,6 +13,11 @@ stale (the owner, whose last proof is older than five minutes). A cell is what a
   home        to somewhere harmless, because there is nothing to do here
 """
 
+from uuid import UUID
+
+INTENT = UUID("00000000-0000-4000-8000-00000000a11c")
+"""An order of Alice's."""
+
 ROLES = ("anon", "bare", "bob", "alice", "staff", "superuser", "staff_bare", "stale")
 
 
@@ -35,6 +40,9 @@ ENROLMENT = row("login", "200", "200", "200", "200", "200", "200", "200")
 # Who has the app already is led to the page that removes it.
 ADD_APP = row("login", "200", "home", "home", "home", "home", "200", "confirm")
 
+# Nothing can be read with a key that the test's exchange does not know, so there is no file.
+FRESH_BUT_EMPTY = row("login", "enrol", "home", "home", "home", "home", "enrol", "confirm")
+
 MATRIX = {
     "healthz": everybody("200"),
     "readyz": everybody("503"),
@@ -44,6 +52,21 @@ MATRIX = {
     "market:symbols": everybody("200"),
     "market:history": everybody("200"),
     "market:curl": everybody("200"),
+    "market:orders": OWN,
+    "market:order_states": OWN,
+    "market:new_order": OWN,
+    "market:cancel_all": OWN,
+    "market:cancel_orders": OF_ALICE_POST,
+    "market:order_history": OWN,
+    "market:own_trades": OWN,
+    "market:orders_csv": FRESH_BUT_EMPTY,
+    "market:trades_csv": FRESH_BUT_EMPTY,
+    "market:wallets": OWN,
+    "market:budget": OWN,
+    "market:review": OF_ALICE,
+    "market:order": {**OF_ALICE, "alice": "home", "stale": "home"},  # not confirmed: its review
+    "market:order_state": OF_ALICE,
+    "market:edit_order": OF_ALICE,
     "account_login": row("200", *["home"] * 7),
     "account_logout": row("home", *["200"] * 7),
     "account_inactive": everybody("200"),

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import ApiKey, User
-from tests.accounts.routes_roles import MATRIX, ROLES
+from tests.accounts.routes_roles import INTENT, MATRIX, ROLES
 from tests.accounts.sessions import browser_of, give_factor
 from tests.factories import make_user
 
@@ -21,6 +21,9 @@ ARGUMENTS: dict[str, list[object]] = {
     "mfa_edit_webauthn": [PASSKEY],
     "mfa_remove_webauthn": [PASSKEY],
     "account_reset_password_from_key": ["1", "no-such-key"],
+    "market:review": [INTENT],
+    "market:order": [INTENT],
+    "market:order_state": [INTENT],
 }
 OF_A_KEY = {"key", "revoke_key", "policy", "arm_key", "check_key", "confirm_key", "disarm_key"}
 
@@ -35,6 +38,8 @@ def names(patterns: object = None, space: str = "") -> Iterator[str]:
 
 
 def address(name: str, key: UUID) -> str:
+    if name == "market:edit_order":
+        return reverse(name, args=[key, 1])
     of_a_key = name.removeprefix("accounts:") in OF_A_KEY and name.startswith("accounts:")
     return reverse(name, args=[key] if of_a_key else ARGUMENTS.get(name, []))
 
@@ -79,7 +84,7 @@ def test_g11_every_address_stands_in_the_matrix():
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_g11_every_role_gets_what_the_matrix_says(role, browsers, key, monkeypatch):
+def test_g11_every_role_gets_what_the_matrix_says(role, browsers, key, intent, monkeypatch):
     from allauth.mfa.webauthn.internal import auth
 
     monkeypatch.setattr(auth, "get_credentials", lambda user: [])  # the passkey above is a stub
@@ -108,3 +113,20 @@ def test_g11_nobody_else_reads_a_key_in_lists_states_or_trail(browsers, key):
 def test_g11_an_account_without_a_factor_posts_nothing(browsers, key):
     for name in ("accounts:halt", "accounts:add_key"):
         assert browsers["bare"].post(reverse(name), {"reason": "x", "level": 1}).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["bob", "staff", "superuser", "bare"])
+@pytest.mark.parametrize("name", ["market:review", "market:edit_order", "market:cancel_orders"])
+def test_g11_nobody_else_moves_an_order(role, name, browsers, key, intent):
+    answer = browsers[role].post(address(name, key.pk), {"one": f"{key.pk}:1", "amount": "1"})
+    assert answer.status_code == (403 if role == "bare" else 404)
+    intent.refresh_from_db()
+    assert intent.state == "preview"
+
+
+def test_g11_nobody_else_reads_an_order_in_lists(browsers, key, intent):
+    for role in ("bob", "staff", "superuser"):
+        for name in ("market:orders", "market:new_order", "market:wallets", "market:order_history"):
+            page = browsers[role].get(f"{reverse(name)}?key={key.pk}&from={intent.pk}")
+            assert str(key.pk) not in page.content.decode().partition("<main")[2]
+            assert "20,000" not in page.content.decode()

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from accounts import upkeep
 from bfxdash.server import serve
+from market.background import drain_at_the_end
 from market.resolver import settle_for_ever
 
 
@@ -27,5 +28,5 @@ class Command(BaseCommand):
             self.stdout.write(f"serving http://{host}:{real_port}")
             self.stdout.flush()
 
-        tasks = [*upkeep.tasks(), settle_for_ever]
+        tasks = [*upkeep.tasks(), settle_for_ever, drain_at_the_end]
         sys.exit(serve(host, port, tasks=tasks, on_listening=announce))

@@ -23,6 +23,7 @@ from bfxdash.health import count_feed
 from bfxdash.launch import add_up_options
 from bfxdash.sandbox_child import SandboxChild, SandboxDied
 from bfxdash.server import Task, serve
+from market.background import drain_at_the_end
 from market.conf import exchange
 from market.feed.runner import Feed
 from market.resolver import settle_for_ever
@@ -58,7 +59,7 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
 
     def serve(self, host: str, port: int, sandbox: SandboxChild | None) -> int:
-        tasks: list[Task] = [run_feed, *upkeep.tasks(), settle_for_ever]
+        tasks: list[Task] = [run_feed, *upkeep.tasks(), settle_for_ever, drain_at_the_end]
         if sandbox:
             sandbox.wait_ready()
             tasks.append(sandbox.watch)

@@ -3,13 +3,14 @@ import { delay } from "../backoff.js";
 const ENDED = 4401;
 
 /**
- * The socket that says that something of one's own has changed, never what. `changed` is called
- * for each such word and after every new connection; `ended` once the session is over.
+ * The socket that says that something of one's own has changed. `changed` is called with the word
+ * for it (`keys`, `orders`), and with none after every new connection; `ended` once the session is
+ * over.
  */
 export class AccountSocket {
   #attempt = 0;
 
-  /** @param {{ changed: () => void, ended: () => void }} hear */
+  /** @param {{ changed: (what: string) => void, ended: () => void }} hear */
   constructor(hear) {
     this.hear = hear;
   }
@@ -20,12 +21,21 @@ export class AccountSocket {
     const socket = new WebSocket(address);
     socket.onopen = () => {
       this.#attempt = 0;
-      this.hear.changed();
+      this.hear.changed("");
     };
-    socket.onmessage = () => this.hear.changed();
+    socket.onmessage = ({ data }) => this.hear.changed(word(data));
     socket.onclose = ({ code }) => {
       if (code === ENDED) this.hear.ended();
       else setTimeout(() => this.start(), delay(this.#attempt++, code, Math.random));
     };
+  }
+}
+
+/** @param {string} text */
+function word(text) {
+  try {
+    return String(JSON.parse(text).changed ?? "");
+  } catch {
+    return "";
   }
 }

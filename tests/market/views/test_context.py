@@ -5,6 +5,7 @@ def test_every_page_knows_mode_name_and_version(rf):
     request = rf.get("/")
     request.resolver_match = None
     facts = exchange_mode(request)
+    assert facts.pop("is_signed_in")() is False
     assert facts == {"exchange_mode": "sandbox", "page_name": "", "version": version()}
 
 

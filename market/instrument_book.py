@@ -1,0 +1,102 @@
+"""The exchange's configuration of its pairs, kept in `ExchangeInfo`.
+
+Read about once an hour for all processes together. Nobody waits for it: of what is not known the
+exchange itself decides.
+"""
+
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from django.db import DatabaseError
+from django.utils import timezone
+
+from market.background import Full, background
+from market.bitfinex import rest
+from market.bitfinex.errors import ExchangeError
+from market.client import client
+from market.instruments import KEYS, Instrument, read_instruments
+from market.models import ExchangeInfo
+
+log = structlog.get_logger(__name__)
+
+NAME = "instruments"
+FRESH = timedelta(hours=1)
+USEFUL = timedelta(days=1)
+PATIENCE = 5.0  # seconds to wait for a slot
+TRY_AGAIN = 60.0  # seconds after a failure
+
+
+class Found(NamedTuple):
+    """`is_known` is False while the configuration is not there; else `instrument` is None for a
+    pair that the exchange does not list."""
+
+    is_known: bool
+    instrument: Instrument | None = None
+
+
+class Turn:
+    """When this process may ask next."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def take(self, now: float) -> bool:
+        """`now` on the monotonic clock."""
+        if now < self._next:
+            return False
+        self._next = now + TRY_AGAIN
+        return True
+
+
+@cache
+def turn() -> Turn:
+    return Turn()
+
+
+def find_instrument(symbol: str) -> Found:
+    """As far as it is known here. Starts to read the configuration anew when it is an hour old."""
+    now = timezone.now()
+    row = ExchangeInfo.objects.filter(name=NAME).first()
+    if not _is_younger(row, FRESH, now) and turn().take(time.monotonic()):
+        with suppress(Full):
+            background().run(NAME, refresh)
+    if row is None or not _is_younger(row, USEFUL, now):
+        return Found(False)
+    return Found(True, _read(symbol, row.value.get(symbol)))
+
+
+def refresh() -> None:
+    """Asks the exchange. A failure is logged: the next one who needs it tries again."""
+    try:
+        values = client().call(rest.conf(KEYS), deadline=PATIENCE)
+        pairs = read_instruments(values)
+        rows = {symbol: _text(pair) for symbol, pair in pairs.items()}
+        if rows:
+            row = {"value": rows, "read_at": timezone.now()}
+            ExchangeInfo.objects.update_or_create(name=NAME, defaults=row)
+    except (ExchangeError, DatabaseError, msgspec.ValidationError) as error:
+        log.warning("configuration of pairs not read", problem=str(error))
+
+
+def _is_younger(row: ExchangeInfo | None, life: timedelta, now: datetime) -> bool:
+    """Not of a time to come either: the clock may have been set back."""
+    return row is not None and now - life < row.read_at <= now
+
+
+def _text(pair: Instrument) -> list[Any]:
+    sizes = (None if size is None else format(size, "f") for size in (pair.smallest, pair.largest))
+    return [sorted(pair.kinds), *sizes]
+
+
+def _read(symbol: str, row: list[Any] | None) -> Instrument | None:
+    if row is None:
+        return None
+    kinds, *sizes = row
+    numbers = (None if size is None else Decimal(size) for size in sizes)
+    return Instrument(symbol, frozenset(kinds), *numbers)

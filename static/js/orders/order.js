@@ -1,0 +1,3 @@
+import { OrderWatch } from "./order_watch.js";
+
+customElements.define("order-watch", OrderWatch);

@@ -1,0 +1,3 @@
+import { OrdersWatch } from "./orders_watch.js";
+
+customElements.define("orders-watch", OrdersWatch);

@@ -1,0 +1,3 @@
+import { ReviewCountdown } from "./review_countdown.js";
+
+customElements.define("review-countdown", ReviewCountdown);

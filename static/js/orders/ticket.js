@@ -1,0 +1,5 @@
+import { goLive } from "../live.js";
+import { OrderTicket } from "./order_ticket.js";
+
+customElements.define("order-ticket", OrderTicket);
+goLive();
