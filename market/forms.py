@@ -131,7 +131,9 @@ class PricesForm(forms.Form):
     """The fields that a new order and a change have in common."""
 
     amount = AmountField(label="Amount", help_text="In the pair's first currency.")
-    price = PriceField(label="Price", required=False)
+    price = PriceField(
+        label="Price", required=False, help_text="Of a stop order: where it is triggered."
+    )
     price_trailing = PriceField(
         label="Trailing distance",
         required=False,
@@ -140,7 +142,7 @@ class PricesForm(forms.Form):
     price_aux_limit = PriceField(
         label="Limit after the stop",
         required=False,
-        help_text="A stop-limit order waits for its stop above, then trades no worse than this.",
+        help_text="A stop-limit order is triggered at its price, then trades no worse than this.",
     )
     tif = UtcMomentField(
         label="Good until (UTC)",
@@ -362,6 +364,9 @@ class PageForm(forms.Form):
     )
     before = forms.IntegerField(
         required=False, min_value=1, max_value=2**53 - 1, widget=forms.HiddenInput
+    )
+    seen = forms.RegexField(
+        r"[0-9]{1,16}(,[0-9]{1,16})*", required=False, max_length=2000, widget=forms.HiddenInput
     )
 
     def __init__(self, *args: Any, keys: Sequence[ApiKey], **kwargs: Any) -> None:

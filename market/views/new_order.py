@@ -1,6 +1,7 @@
 """A new order: the ticket, its review, and the one click that places it."""
 
 from concurrent.futures import Future
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -176,7 +177,7 @@ def _review(intent: OrderIntent) -> dict[str, Any]:
         "seen": seen,
         "last": number(seen.last),
         "price_age": None if seen.age is None else age_words(int(seen.age)),
-        "deviation": None if found.deviation is None else percent(float(found.deviation)),
+        "distance": distance(found.deviation),
         "concerns": found.concerns,
         "total": None if total is None else f"{number(total)} {item.quote}",
         "seconds_left": max(0, int((until - timezone.now()).total_seconds())),
@@ -184,6 +185,14 @@ def _review(intent: OrderIntent) -> dict[str, Any]:
         "again_url": again_url(intent),
         "budget_badge": badge(),
     }
+
+
+def distance(deviation: Decimal | None) -> str:
+    """How far a limit lies from the last price, in words."""
+    if deviation is None:
+        return ""
+    word = "worse" if deviation > 0 else "better"
+    return f"{percent(float(abs(deviation))).lstrip('+')} {word}"
 
 
 def _place(request: HttpRequest, intent: OrderIntent, seen: PriceSeen) -> HttpResponse | Refusal:

@@ -209,7 +209,7 @@ def _edit(request: HttpRequest, key: ApiKey, order: Order, before: NewOrder) -> 
         "key": key,
         "order": OpenOrder(order, key, None),
         "listing": listing(order.symbol),
-        "price": price_seen(order.symbol, timezone.now().timestamp()).price,
+        "last": number(price_seen(order.symbol, timezone.now().timestamp()).last),
     }
     if not form.is_valid():
         return render(request, "market/edit.html", context)

@@ -154,8 +154,12 @@ class IntentShown:
     @property
     def summary(self) -> str:
         """One line: "buy 0.01 BTC/USD"."""
+        return f"{self.order.side} {self.amount}"
+
+    @property
+    def amount(self) -> str:
         order = self.order
-        return f"{order.side} {number(order.amount)} {listing(order.symbol).label}"
+        return f"{number(order.amount)} {listing(order.symbol).label}"
 
     @property
     def price_text(self) -> str:

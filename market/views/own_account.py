@@ -23,6 +23,7 @@ from market import account
 from market.bitfinex import currencies
 from market.bitfinex.account import MAX_ROWS, Order, OwnTrade, Position, Wallet
 from market.bitfinex.errors import ExchangeError
+from market.bitfinex.symbols import PAPER_PREFIXES
 from market.display import MINUS, NOTHING
 from market.forms import PageForm
 from market.listing import listing
@@ -51,6 +52,7 @@ class WalletShown(NamedTuple):
     balance: str
     available: str
     usd: str
+    is_paper: bool
 
 
 class PositionShown(NamedTuple):
@@ -130,6 +132,9 @@ def by_type(rows: Sequence[Wallet], prices: Prices) -> list[tuple[str, list[Wall
 
 
 def value_of(wallet: Wallet, prices: Prices) -> Decimal | None:
+    """In USD; paper money is worth nothing."""
+    if wallet.currency.startswith(PAPER_PREFIXES):
+        return None
     rate = usd_rate(wallet.currency, prices)
     return None if rate is None else wallet.balance * rate
 
@@ -148,6 +153,7 @@ def shown_wallet(wallet: Wallet, prices: Prices) -> WalletShown:
         signed(wallet.balance),
         signed(wallet.available),
         NOTHING if value is None else usd(value),
+        wallet.currency.startswith(PAPER_PREFIXES),
     )
 
 
@@ -232,9 +238,20 @@ def _page(request: HttpRequest, kind: Kind, limit: int) -> HistoryPage:
     page.part = ask(read)
     rows = page.part.rows or []
     if len(rows) == limit:
-        before = min(moved_at(each) for each in rows) - 1
-        page.older = f"?{urlencode({**_fields(page), 'before': str(before)})}"
+        page.older = f"?{urlencode({**_fields(page), **_next(rows)})}"
+    if rows:
+        seen = set(map(int, filter(None, found.get("seen", "").split(","))))
+        page.part.rows = [each for each in rows if each.id not in seen]
     return page
+
+
+def _next(rows: Sequence[Any]) -> dict[str, str]:
+    """The page after these ends with the moment of the last one, without what was shown of it."""
+    last = min(map(moved_at, rows))
+    if last == max(map(moved_at, rows)):
+        return {"before": str(last - 1)}
+    seen = (str(each.id) for each in rows if moved_at(each) == last)
+    return {"before": str(last), "seen": ",".join(seen)}
 
 
 def moved_at(row: Order | OwnTrade) -> int:

@@ -18,6 +18,7 @@ from market.history import history
 from market.hub import hub
 from market.listing import listing
 from market.newest import newest_quotes
+from market.views.context import is_signed_in
 from market.views.ticker_page import TickerPage, Wish
 
 
@@ -32,7 +33,8 @@ def tickers(request: HttpRequest) -> HttpResponse:
         wish=Wish.of(request.GET.dict()),
         curl_url=_curl_urls(),
     )
-    return render(request, "market/tickers.html", {"page": page})
+    trade_url = f"{reverse('market:new_order')}?symbol=" if is_signed_in(request) else ""
+    return render(request, "market/tickers.html", {"page": page, "trade_url": trade_url})
 
 
 @require_safe

@@ -194,6 +194,11 @@ export function newRow(template, symbol, names) {
   const link = /** @type {HTMLAnchorElement} */ (one(tr, ".menu a"));
   link.href = names.curl_url;
   link.setAttribute("aria-label", `REST call for ${names.label}`);
+  const trade = tr.querySelector("a.trade");
+  if (trade instanceof HTMLAnchorElement) {
+    trade.href += encodeURIComponent(symbol);
+    trade.setAttribute("aria-label", `Trade ${names.label}`);
+  }
   return tr;
 }
 

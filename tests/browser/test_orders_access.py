@@ -20,9 +20,8 @@ def addresses(trader: Trader) -> dict[str, str]:
     """Name → path of every page of orders, with something on each."""
     page = trader.page
     trader.place("0.02", trader.resting("1.02"))
-    trader.exchange.fault(
-        kind="error", code=10001, text="Invalid order: not enough", endpoint=SUBMIT
-    )
+    words = "Invalid order: not enough exchange balance"
+    trader.exchange.fault(kind="error", code=10001, text=words, endpoint=SUBMIT)
     trader.place()
     refused = page.url.removeprefix(trader.site.url)
     trader.place("0.5", trader.resting("0.8"))

@@ -18,8 +18,8 @@ def gate():
 def test_work_gives_its_value_and_its_error():
     pool = Background()
     assert pool.run("a", lambda: 7).result(5) == 7
-    with pytest.raises(LookupError):
-        pool.run("b", lambda: {}["no"]).result(5)
+    with pytest.raises(ValueError, match="nonsense"):
+        pool.run("b", lambda: int("nonsense")).result(5)
 
 
 def test_what_runs_already_is_not_begun_again(gate):

@@ -7,6 +7,7 @@ from django.utils import timezone
 from market import client
 from market.background import background
 from market.instrument_book import NAME, Found, Turn, find_instrument, refresh, turn
+from market.instruments import Instrument
 from market.models import ExchangeInfo
 
 SYMBOL = "tBTCUSD"
@@ -36,7 +37,8 @@ def test_the_configuration_is_read_without_making_anybody_wait(sandbox):
     assert find_instrument(SYMBOL) == Found(False)
     assert background().drain(10) == 0
     found = find_instrument(SYMBOL)
-    assert found.is_known
+    assert found.instrument
+    assert found.instrument.smallest
     assert found.instrument.smallest > 0
     assert "exchange" in found.instrument.kinds
     assert find_instrument("tGONEUSD") == Found(True, None)
@@ -48,7 +50,8 @@ def test_an_exchange_that_is_away_changes_nothing(sandbox):
     store(tBTCUSD=[["exchange"], "0.1", None])
     sandbox.stop()
     refresh()
-    assert find_instrument(SYMBOL).instrument.smallest == Decimal("0.1")
+    pair = Instrument(SYMBOL, frozenset({"exchange"}), Decimal("0.1"))
+    assert find_instrument(SYMBOL) == Found(True, pair)
 
 
 @pytest.mark.django_db

@@ -28,6 +28,7 @@ export class RowDialog extends HTMLElement {
     const link = row?.querySelector(".menu a");
     if (!(row instanceof HTMLElement) || !(link instanceof HTMLAnchorElement)) return;
     const narrow = link.offsetParent === null && !event.target.closest("button");
+    if (event.target.closest("a.trade")) return;
     if (!narrow && !event.target.closest(".menu a")) return;
     event.preventDefault();
     this.#show(row, link.href);
@@ -40,6 +41,7 @@ export class RowDialog extends HTMLElement {
     this.#write("[data-heading]", names.join(" "));
     this.#write("[data-copied]", "");
     this.#write("[data-command]", "…");
+    this.#offerTrade(row);
     this.#fill();
     this.#timer = window.setInterval(() => this.#fill(), REFRESH_MS);
     this.dialog?.showModal();
@@ -59,6 +61,15 @@ export class RowDialog extends HTMLElement {
       if (cell) facts.push([head.textContent.trim(), cell.textContent.trim()]);
     }
     if (list) replace(list, facts);
+  }
+
+  /** @param {HTMLElement} row */
+  #offerTrade(row) {
+    const there = row.querySelector("a.trade");
+    const here = this.querySelector("[data-trade]");
+    if (!(here instanceof HTMLAnchorElement)) return;
+    here.hidden = !(there instanceof HTMLAnchorElement);
+    if (there instanceof HTMLAnchorElement) here.href = there.href;
   }
 
   async #copy() {

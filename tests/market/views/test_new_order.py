@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -81,7 +82,7 @@ def test_a_review_older_than_a_minute_leads_back_with_everything_kept(
     assert desk.orders() == []
 
 
-WRONG = [
+WRONG: list[tuple[dict[str, Any], str]] = [
     ({"amount": "0"}, "More than nothing"),
     ({"amount": "1e5"}, "plain number"),
     ({"amount": "-1"}, "plain number"),
