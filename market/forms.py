@@ -318,7 +318,7 @@ class ChangeForm(PricesForm):
 
     def __init__(self, *args: Any, order: NewOrder, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._order = order
+        self.order = order
         self.fields["amount"].label = "Amount left"
         for name in ("price", "price_trailing", "price_aux_limit"):
             if getattr(order, name) is None:
@@ -329,16 +329,16 @@ class ChangeForm(PricesForm):
     @property
     def changes(self) -> dict[str, Any]:
         """Of a valid form: what differs from the order. An end once set can only be moved."""
-        shown = {"tif": self._order.tif and self._order.tif.replace(second=0, microsecond=0)}
+        shown = {"tif": self.order.tif and self.order.tif.replace(second=0, microsecond=0)}
         found = {name: value for name, value in self.cleaned_data.items() if value is not None}
         return {
             name: new
             for name, new in found.items()
-            if new != shown.get(name, getattr(self._order, name))
+            if new != shown.get(name, getattr(self.order, name))
         }
 
     def clean(self) -> dict[str, Any]:
-        self.check_size(find_instrument(self._order.symbol).instrument)
+        self.check_size(find_instrument(self.order.symbol).instrument)
         if not self.errors and not self.changes:
             self.add_error(None, "Nothing is changed yet.")
         return self.cleaned_data

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from accounts.access import own_key
 from accounts.errors import AccountsError
 from accounts.models import ApiKey, User
 from accounts.views.keys import person
-from market import account
+from market import account, order_checks
 from market.bitfinex.account import Order
 from market.bitfinex.errors import ExchangeError
 from market.bitfinex.orders import NewOrder, OrderInvalid, as_new_order
-from market.forms import CancelAllForm, ChangeForm
+from market.display import age as age_words
+from market.forms import CancelAllForm, ChangeForm, ConfirmForm, plain
 from market.listing import listing
 from market.models import OrderIntent, OrderState
 from market.order_errors import OrderNotTried
@@ -29,7 +31,7 @@ from market.orders import Cancellation, cancel_all, cancel_order, cancel_orders,
 from market.views.budget import badge
 from market.views.order_shown import IntentShown, OpenOrder, moment, number
 from market.views.own import readable_keys
-from market.views.price_seen import price_seen
+from market.views.price_seen import PriceSeen, price_seen
 from market.views.refusals import Refusal, refusal
 
 form_view = require_http_methods(["GET", "HEAD", "POST"])
@@ -201,26 +203,55 @@ def edit(request: HttpRequest, pk: UUID, order_id: int) -> HttpResponse:
 
 def _edit(request: HttpRequest, key: ApiKey, order: Order, before: NewOrder) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
-    initial = {name: getattr(before, name) for name in NEW_VALUES}
-    initial |= {n: number(v).replace(",", "") for n, v in initial.items() if v and n != "tif"}
-    form = ChangeForm(posted, order=before, initial=initial)
+    form = ChangeForm(posted, order=before, initial=shown_values(before))
+    price = price_seen(order.symbol, timezone.now().timestamp())
     context = {
         "form": form,
         "key": key,
         "order": OpenOrder(order, key, None),
         "listing": listing(order.symbol),
-        "last": number(price_seen(order.symbol, timezone.now().timestamp()).last),
+        "last": number(price.last),
     }
-    if not form.is_valid():
-        return render(request, "market/edit.html", context)
+    if form.is_valid():
+        answer = _review_change(request, key, order, form, price)
+        if isinstance(answer, HttpResponse):
+            return answer
+        context |= answer
+    return render(request, "market/edit.html", context)
+
+
+def shown_values(order: NewOrder) -> dict[str, Any]:
+    """What the form of a change starts with."""
+    values = {name: getattr(order, name) for name in NEW_VALUES}
+    return {n: plain(v) if isinstance(v, Decimal) else v for n, v in values.items()}
+
+
+def _review_change(
+    request: HttpRequest, key: ApiKey, order: Order, form: ChangeForm, price: PriceSeen
+) -> HttpResponse | dict[str, Any]:
+    """Makes the change that was shown; else what has to be shown first."""
+    try:
+        after = replace(form.order, **form.changes)
+    except OrderInvalid as error:
+        return {"refused": refusal(error)}
+    concerns = order_checks.review(after, Decimal(0), price.all, price.age).concerns
     seen = str(order.mts_update)
-    if request.POST.get("seen") == seen:
+    was_shown = request.POST.get("seen") == seen
+    sure = ConfirmForm(request.POST if was_shown else None, amount=after.amount, concerns=concerns)
+    context = {
+        "seen": seen,
+        "moved": "seen" in request.POST and not was_shown,
+        "rows": compare(form.order, form),
+        "sure": sure,
+        "concerns": concerns,
+        "price_age": None if price.age is None else age_words(int(price.age)),
+    }
+    if sure.is_valid():
         answer = _change(request, key, order, form.changes)
         if isinstance(answer, HttpResponse):
             return answer
         context["refused"] = answer
-    context |= {"seen": seen, "moved": "seen" in request.POST, "rows": compare(before, form)}
-    return render(request, "market/edit.html", context)
+    return context
 
 
 def compare(before: NewOrder, form: ChangeForm) -> list[tuple[str, str, str]]:

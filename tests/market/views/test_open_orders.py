@@ -140,6 +140,19 @@ def test_a_change_that_cannot_be_is_refused(alice_browser, desk, fields, words):
     assert words in text(alice_browser.post(where, fields))
 
 
+def test_a_change_to_a_price_far_off_wants_the_amount_again(alice_browser, desk):
+    where = edit_address(desk, desk.place().order_id)
+    fields = {"amount": "0.02", "price": "42100"}
+    shown = text(alice_browser.post(where, fields))
+    assert "more than 5 % worse" in shown
+    fields["seen"] = shown.partition('name="seen" value="')[2].partition('"')[0]
+    assert alice_browser.post(where, fields).status_code == 200
+    assert alice_browser.post(where, {**fields, "amount_again": "0.01"}).status_code == 200
+    assert Decimal(desk.orders()[0]["price"]) == 20_000
+    assert alice_browser.post(where, {**fields, "amount_again": "0.02"}).status_code == 302
+    assert Decimal(desk.orders()[0]["price"]) == 42_100
+
+
 def test_a_change_keeps_to_the_policy(alice_browser, desk):
     where = edit_address(desk, desk.place().order_id)
     fields = {"amount": "2", "price": "38000"}
