@@ -182,3 +182,23 @@ def test_orders_are_shown_without_the_exchange_too(trader):
     trader.open("/orders/")
     expect(trader.page.get_by_text("cannot be reached")).to_be_visible()
     expect(trader.page.locator("[data-outcome=accepted]")).to_have_count(1)
+
+
+def test_a_server_that_stops_lets_an_order_on_its_way_end(trader, tolerated):
+    tolerated.append("ERR_")  # the server is gone
+    page = trader.page
+    trader.fill()
+    trader.exchange.fault(kind="slow", seconds=3, endpoint=SUBMIT)
+    page.get_by_role("button", name="Place order").click(no_wait_after=True)
+    for _ in range(50):
+        if trader.orders():
+            break
+        time.sleep(0.1)
+    began = time.monotonic()
+    assert trader.site.children["web"].stop() == 0
+    assert time.monotonic() - began < 12
+    say = "from market.models import OrderIntent as o; print('state:', o.objects.get().state)"
+    asked = trader.site.manage("ask", "shell", "-c", say)
+    asked.process.wait(60)
+    assert "state: accepted" in asked.log
+    assert len(trader.orders()) == 1

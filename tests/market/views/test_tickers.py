@@ -168,3 +168,24 @@ def test_prices_are_never_cached(client, filled_hub, address):
 def test_pages_only_answer_reading(client):
     assert client.post("/").status_code == 405
     assert client.post("/tickers/tBTCUSD/curl/").status_code == 405
+
+
+@pytest.mark.django_db
+def test_only_who_is_signed_in_is_led_to_trade(client, alice, filled_hub):
+    filled_hub("tBTCUSD")
+    assert "Trade" not in client.get("/").content.decode()
+    client.force_login(alice)
+    page = client.get("/").content.decode()
+    assert 'href="/orders/new/?symbol=tBTCUSD" aria-label="Trade BTC/USD"' in page
+    assert '<a href="/orders/">Orders</a>' in page
+
+
+@pytest.mark.django_db
+def test_more_rows_need_no_more_queries_of_who_is_signed_in(
+    client, alice, filled_hub, django_assert_num_queries
+):
+    client.force_login(alice)
+    for count in (1, 26):
+        filled_hub(*(f"tAA{letter}USD" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count]))
+        with django_assert_num_queries(2):
+            client.get("/")
