@@ -51,6 +51,8 @@ ONCE = (
     "browser/test_tickers_recording.py",
     "faults/test_canary.py",
     "faults/test_feed_faults.py",
+    "faults/test_order_fuzz_g08_g09.py",
+    "faults/test_order_processes.py",
     "faults/test_restore.py",
     "faults/test_revocation.py",
     "faults/test_rotation.py",

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -138,9 +139,12 @@ class Child:
 
 
 class Postgres:
-    """A PostgreSQL server, or the one that TEST_DATABASE_URL names."""
+    """A PostgreSQL server, or the one that TEST_DATABASE_URL names. It may forget what it committed
+    in its last second, unless it is `durable`: then it only forgets when the machine stops.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self.synchronous = "on" if durable else "off"
         self.folder: Path | None = None
         self.url = os.environ.get("TEST_DATABASE_URL", "")
         if not self.url:
@@ -160,15 +164,22 @@ class Postgres:
         )
         if making.close():
             raise RuntimeError(f"initdb failed:\n{making.log}")
-        quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        quick = {"fsync": "off", "full_page_writes": "off"}
+        quick["synchronous_commit"] = self.synchronous
         where = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "port": port}
         options = {**quick, **where, "max_connections": 200}
-        self.child = Child(
-            [binaries / "postgres", "-D", data, *(f"--{name}={options[name]}" for name in options)],
-            self.folder / "log",
-            user=user,
-        )
+        words = [f"--{name}={options[name]}" for name in options]
+        command, log = [binaries / "postgres", "-D", data, *words], self.folder / "log"
+        self.launch = partial(Child, command, log, user=user)
         self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        self.child = self.launch()
+        self.child.wait_until(self.answers)
+
+    def restart(self, down: float = 0.0) -> None:
+        """At once, whoever is at work ("immediate": as after a crash); away for `down` seconds."""
+        self.child.stop(signal.SIGQUIT)
+        time.sleep(down)
+        self.child = self.launch()
         self.child.wait_until(self.answers)
 
     def answers(self) -> bool:
@@ -287,6 +298,9 @@ class Exchange:
     def fault(self, **fault: Any) -> None:
         """Injects one fault: see the sandbox's control port."""
         requests.post(f"{self.control}/faults", json=fault, timeout=5).raise_for_status()
+
+    def stop_faults(self) -> None:
+        requests.delete(f"{self.control}/faults", timeout=5).raise_for_status()
 
     def stop(self) -> None:
         self.child.stop()

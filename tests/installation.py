@@ -1,0 +1,62 @@
+"""A database and a data folder of their own, for processes that share one installation."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bfxdash.gate import clean_environment
+from tests import servers
+
+
+class Installation:
+    """A database, migrated if so wanted, and a data folder, for processes that are none of the
+    test's own. There is no Redis: what these processes do must work without one.
+    """
+
+    def __init__(
+        self, folder: Path, database_url: str, *, migrated: bool = True, **settings: str
+    ) -> None:
+        needed = {"SECRET_KEY": servers.SECRET_KEY, "DJANGO_SETTINGS_MODULE": "bfxdash.settings"}
+        nobody = f"redis://127.0.0.1:{servers.free_port()}"  # signing needs no channel layer
+        here = {"BFX_DATA_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": nobody}
+        self.environ = clean_environment() | needed | here | {"LOG_LEVEL": "WARNING"} | settings
+        self.started: list[subprocess.Popen[str]] = []
+        if migrated:
+            self.run("django", "migrate", "-v0", "--skip-checks")
+
+    def start(self, module: str, *words: object) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, words)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environ,
+            cwd=servers.ROOT,
+        )
+        self.started.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self.started:
+            with process:  # closes its pipes and waits
+                process.kill()
+
+    def run(self, module: str, *words: object, seconds: float = 120) -> str:
+        """To its end; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *map(str, words)],
+            capture_output=True,
+            text=True,
+            env=self.environ,
+            cwd=servers.ROOT,
+            timeout=seconds,
+        )
+        sys.stderr.write(done.stderr)  # shown when the test fails
+        done.check_returncode()
+        return done.stdout
+
+    def ask(self, module: str, *words: object, seconds: float = 120) -> Any:
+        """To its end; returns the JSON of its last line."""
+        return json.loads(self.run(module, *words, seconds=seconds).splitlines()[-1])
