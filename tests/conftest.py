@@ -171,6 +171,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(big)
 
 
+@pytest.fixture(autouse=True)
+def no_reads_in_the_background() -> Iterator[None]:
+    """Forms read the exchange's configuration when it is old; in tests only those that want it."""
+    from market.instrument_book import turn  # imports models
+
+    turn.cache_clear()
+    turn().take(float("inf"))
+    yield
+    turn.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def profile() -> str:
     """`embedded` or `scaled`."""
