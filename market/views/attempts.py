@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from market.models import OrderIntent, OrderState
+from market.views.budget import badge
 from market.views.new_order import again_url
 from market.views.order_shown import IntentShown, moment
 from market.views.own import own_intent
@@ -27,6 +28,7 @@ def order(request: HttpRequest, pk: UUID) -> HttpResponse:
         "facts": facts(intent),
         "again_url": again_url(intent),
         "look_again": LOOK_AGAIN_SECONDS,
+        "budget_badge": badge(),
         "now_ms": int(timezone.now().timestamp() * 1000),
     }
     return render(request, "market/order.html", context)

@@ -34,7 +34,7 @@ def addresses(trader: Trader) -> dict[str, str]:
         "review": review, "ticket": "/orders/new/", "orders": "/orders/", "refused": refused,
         "placed": placed, "edit": str(edit), "cancel-all": "/orders/cancel-all/",
         "history": "/orders/history/", "trades": "/orders/trades/", "wallets": "/wallets/",
-        "budget": "/budget/",
+        "budget": "/budget/", "tickers": "/?q=BTC",
     }  # fmt: skip
 
 

@@ -29,6 +29,8 @@ export class OrderTicket extends HTMLElement {
       place.hidden = !fields.has(name);
       control.disabled = !fields.has(name);
     }
+    const hint = this.querySelector("#id_price_helptext");
+    if (hint instanceof HTMLElement) hint.hidden = !this.#value("order_type").includes("STOP");
     socket.watch([this.#value("symbol")]);
     this.#paint();
   }
