@@ -1,13 +1,16 @@
 """A real browser, whose every complaint fails the test."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, WebError
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError
 
+from tests import servers
 from tests.browser.chromium import launch_options
+from tests.browser.orders import Trader, start_trading
 
 COMPLAINTS = {"error", "warning"}
 
@@ -73,3 +76,37 @@ def findings(axe_source: str) -> Callable[[Page], list[str]]:
         ]
 
     return findings
+
+
+@pytest.fixture(scope="session")
+def trading(
+    browser: Browser,
+    browser_context_args: dict[str, Any],
+    start_dashboard_for: Callable[..., servers.Dashboard],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[servers.Dashboard, servers.Exchange, Any]]:
+    """A dashboard whose first account has an armed key, its exchange, and the cookies of that
+    account; one for all tests of orders."""
+    folder = tmp_path_factory.mktemp("trading")
+    with ExitStack() as started:
+        exchange = servers.Exchange(folder)
+        started.callback(exchange.stop)
+        site = start_dashboard_for(started, folder, exchange)
+        site.wait_ready()
+        context = browser.new_context(**browser_context_args)
+        start_trading(context.new_page(), site, exchange)
+        cookies = context.cookies()
+        context.close()
+        yield site, exchange, cookies
+
+
+@pytest.fixture
+def trader(page: Page, trading: Any) -> Iterator[Trader]:
+    """Nobody's order is open when the test begins."""
+    site, exchange, cookies = trading
+    page.context.add_cookies(cookies)
+    trader = Trader(page, site, exchange)
+    trader.clear()
+    trader.before = frozenset(each["id"] for each in trader.orders())
+    yield trader
+    trader.exchange.fault(kind="lag", seconds=0)

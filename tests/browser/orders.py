@@ -1,6 +1,5 @@
 """A person with an armed key at a real sandbox exchange, in the words of the pages."""
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,12 +15,12 @@ SYMBOL = "tBTCUSD"
 
 @dataclass
 class Trader:
-    """`key` is the address of the key's page."""
+    """`before`: the ids of orders of earlier tests."""
 
     page: Page
     site: Any
     exchange: Any
-    key: str
+    before: frozenset[int] = frozenset()
 
     def open(self, path: str) -> None:
         self.page.goto(f"{self.site.url}{path}")
@@ -66,7 +65,17 @@ class Trader:
         """As the exchange has them."""
         url = f"{self.exchange.control}/orders?user=you"
         found: list[dict[str, Any]] = requests.get(url, timeout=5).json()["orders"]
-        return [each for each in found if active in (None, each["active"])]
+        own = [each for each in found if each["id"] not in self.before]
+        return [each for each in own if active in (None, each["active"])]
+
+    def clear(self) -> None:
+        """No fault is left, and no order open."""
+        requests.delete(f"{self.exchange.control}/faults", timeout=5).raise_for_status()
+        if self.orders(active=True):
+            self.open("/orders/cancel-all/")
+            self.page.get_by_label("Type CANCEL ALL").fill("CANCEL ALL")
+            self.page.get_by_role("button", name="Cancel all").click()
+            expect(self.page.get_by_text("Bitfinex has taken the cancel").first).to_be_visible()
 
 
 def start_trading(page: Page, site: Any, exchange: Any) -> Trader:
@@ -75,8 +84,7 @@ def start_trading(page: Page, site: Any, exchange: Any) -> Trader:
     name, secret = make_sandbox_key(page, exchange)
     add_key(page, site, name, secret, "desk")
     expect(page.get_by_role("heading", name="What the exchange lets it do")).to_be_visible()
-    key = re.sub(r"^https?://[^/]+", "", page.url)
     page.get_by_role("link", name="Arm key").click()
     page.get_by_role("button", name="Arm key").click()
     expect(page.get_by_text("armed: may place orders")).to_be_visible()
-    return Trader(page, site, exchange, key)
+    return Trader(page, site, exchange)

@@ -1,19 +1,12 @@
 """The pages of orders for every reader: in every theme and width, by keyboard, without a script."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.orders import SUBMIT, Trader, start_trading
+from tests.browser.orders import SUBMIT, Trader
 
 pytestmark = pytest.mark.browser
 SIZES = [(1440, 900), (768, 1024), (390, 844)]
-
-
-@pytest.fixture
-def trader(page: Page, start_dashboard, exchange_server) -> Trader:
-    site = start_dashboard(exchange_server)
-    site.wait_ready()
-    return start_trading(page, site, exchange_server)
 
 
 def addresses(trader: Trader) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """From the ticket to the order at the exchange, as the owner's browser meets it."""
 
 import re
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import keys
-from market.background import background
+from market.background import Background, background
 from market.models import OrderIntent, OrderState
 from market.quotes import Source
 from market.resolver import settle_due
@@ -175,6 +176,32 @@ def test_a_slow_exchange_does_not_hold_the_page(alice_browser, desk, ticket):
     assert alice_browser.get(f"{where}state/").json()["state"] == OrderState.SENDING
     assert background().drain(10) == 0
     assert alice_browser.get(f"{where}state/").json()["state"] == OrderState.ACCEPTED
+
+
+def test_a_full_server_sends_nothing_and_says_so(alice_browser, desk, ticket, monkeypatch):
+    where = preview(alice_browser, ticket())
+    monkeypatch.setattr("market.views.new_order.background", lambda: Background(workers=0))
+    assert "this server is busy" in text(alice_browser.post(where))
+    assert OrderIntent.objects.get().state == OrderState.PREVIEW
+    assert desk.sent(SUBMIT) == []
+
+
+def test_an_order_that_takes_long_to_record_is_not_called_placed(
+    alice_browser, desk, ticket, monkeypatch
+):
+    where = preview(alice_browser, ticket())
+    module = "market.views.new_order"
+    for name, seconds in {
+        "ANSWER_SECONDS": 0.05,
+        "LOOK_SECONDS": 0.05,
+        "RECORD_SECONDS": 0.2,
+    }.items():
+        monkeypatch.setattr(f"{module}.{name}", seconds)
+    monkeypatch.setattr(f"{module}.confirm_order", lambda **given: time.sleep(0.6))
+    answer = alice_browser.post(where, follow=True)
+    assert "This takes long" in text(answer)
+    assert "Place order" in text(answer)
+    assert background().drain(5) == 0
 
 
 def test_a_key_disarmed_meanwhile_is_said_with_what_to_do(alice_browser, desk, ticket):
