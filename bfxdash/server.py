@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
-from autobahn.websocket.protocol import WebSocketProtocol
+from autobahn.websocket.protocol import WebSocketProtocol as Sockets
 from daphne.endpoints import build_endpoint_description_strings
 from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
@@ -28,6 +29,15 @@ GOODBYE_SECONDS = 1.5  # for the closing handshakes
 TASK_SECONDS = 10.0  # for the tasks to put their things in order
 
 log = structlog.get_logger(__name__)
+
+
+class Protocol(WebSocketProtocol):
+    """Daphne's own expects that whatever closes had its handshake; what had none it logs as a
+    failure, with a traceback that anybody could fill the log with."""
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        if hasattr(self, "server"):
+            super().onClose(wasClean, code, reason)
 
 
 class DashServer(Server):
@@ -81,7 +91,9 @@ class DashServer(Server):
 
     def _start_tasks(self) -> None:
         # A broken frame is answered with its close code instead of a bare end of the connection.
-        self.ws_factory.setProtocolOptions(failByDrop=False)
+        # `bfxdash.edge` refuses the origin "null" as it does any other.
+        self.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
+        self.ws_factory.protocol = Protocol
         globalLogPublisher.addObserver(_log_twisted_failure)  # type: ignore[arg-type]
         for factory in self._task_factories:
             task = asyncio.get_event_loop().create_task(factory())
@@ -120,13 +132,13 @@ class DashServer(Server):
 
     async def _say_goodbye(self) -> None:
         """Close every WebSocket with 1012, and wait a moment for the answers."""
-        open_state = WebSocketProtocol.STATE_OPEN
+        open_state = Sockets.STATE_OPEN
         sockets = [each for each in self.connections if getattr(each, "state", 0) == open_state]
         for protocol in sockets:
             protocol.sendCloseFrame(code=GOING_DOWN, reasonUtf8=b"restart")
         deadline = asyncio.get_running_loop().time() + GOODBYE_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            if all(protocol.state == WebSocketProtocol.STATE_CLOSED for protocol in sockets):
+            if all(protocol.state == Sockets.STATE_CLOSED for protocol in sockets):
                 return
             await asyncio.sleep(0.02)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from accounts.models import ApiKey, HaltLevel, KeyState
 from accounts.policy import KeyPolicy, plain
@@ -116,11 +117,17 @@ class KeyShown:
 def policy_lines(policy: KeyPolicy) -> list[tuple[str, str]]:
     return [
         ("Symbols", ", ".join(policy.symbols) or "all"),
-        ("Largest order", f"{plain(policy.largest_order)} USD"),
-        ("All orders of a day", f"{plain(policy.day_total)} USD"),
+        ("Largest order", dollars(policy.largest_order)),
+        ("All orders of a day", dollars(policy.day_total)),
         ("Price band", f"{plain(policy.price_band * 100)} % beyond the last price"),
-        ("Orders a minute", str(policy.orders_a_minute or "as many as the exchange allows")),
+        ("Orders a minute", str(policy.orders_a_minute or "no limit but the exchange’s")),
     ]
+
+
+def dollars(amount: Decimal) -> str:
+    """In groups of three, with the thin space of ISO 80000."""
+    whole, point, rest = plain(amount).partition(".")
+    return f"{int(whole):,}{point}{rest} USD".replace(",", "\u202f")
 
 
 def refusal_words(reason: str, detail: str) -> str:

@@ -75,7 +75,7 @@ def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(
             boss.goto(f"{site.url}{path}")
             if boss.evaluate("() => document.documentElement.scrollWidth") > width:
                 found.append(f"{path} scrolls sideways at {width}")
-            name = path[:40].strip("/").replace("/", "-")
+            name = address.strip("/").replace("/", "-")
             boss.screenshot(path=tmp_path / f"{name}-{width}-{theme}.png", full_page=True)
         found += [f"{path}: {finding}" for finding in findings(boss)]
     boss.context.clear_cookies()

@@ -1,10 +1,11 @@
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from accounts.models import ApiKey, KeyState
 from accounts.policy import KeyPolicy
-from accounts.views.shown import KeyShown, refusal_words
+from accounts.views.shown import KeyShown, policy_lines, refusal_words
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -53,3 +54,11 @@ def test_every_scope_stands_in_the_matrix_unknown_ones_too():
 def test_every_refusal_has_words(reason):
     assert refusal_words(reason, "").endswith(".")
     assert ("said: why" in refusal_words(reason, "why")) == (reason == "rejected")
+
+
+def test_limits_are_shown_in_groups_and_their_absence_in_words():
+    shown = dict(policy_lines(KeyPolicy(largest_order=Decimal("1234567.5"))))
+    assert shown["Largest order"] == "1\u202f234\u202f567.5 USD"
+    assert shown["All orders of a day"] == "1\u202f000\u202f000 USD"
+    assert shown["Orders a minute"] == "no limit but the exchange’s"
+    assert dict(policy_lines(KeyPolicy(orders_a_minute=3)))["Orders a minute"] == "3"
