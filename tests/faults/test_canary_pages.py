@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import pytest
@@ -63,6 +64,20 @@ def add_well_and_badly(dora: Visitor, late: Visitor, site, pairs: dict[str, dict
     return good
 
 
+def trade(dora: Visitor, url: str, exchange, key: str) -> None:
+    """An order that rests, and is seen on every page that shows orders."""
+    last = Decimal(str(requests.get(f"{exchange.url}/v2/ticker/tBTCUSD", timeout=5).json()[6]))
+    order = {"side": "buy", "order_type": "EXCHANGE LIMIT", "amount": "0.001"}
+    order |= {"key": key, "symbol": "tBTCUSD", "price": f"{last * Decimal('0.9'):.0f}"}
+    review = dora.fill(f"{url}/orders/new/", **order).url
+    assert "/orders/review/" in review
+    assert "/orders/review/" not in dora.fill(review).url
+    shown = dora.page(f"{url}/orders/").text
+    assert order["price"] in shown.replace(",", "")
+    paths = ["/orders/states/", "/orders/history/", "/orders/trades/", "/wallets/", "/budget/"]
+    look_everywhere(dora, url, *paths, "/orders/history.csv", "/orders/trades.csv")
+
+
 def look_everywhere(person: Visitor, url: str, *paths: str) -> None:
     for path in paths:
         answer = person.page(path if path.startswith("http") else f"{url}{path}")
@@ -99,9 +114,10 @@ def test_g02_no_secret_leaves_the_real_servers(site, exchange_server, visitors, 
 
     good = add_well_and_badly(dora, late, site, pairs)
     dora.fill(f"{good}check/", good)
-    limits = {"largest_order": "250", "day_total": "1000", "price_band": "5"}
+    limits = {"largest_order": "2500", "day_total": "10000", "price_band": "20"}
     dora.fill(f"{good}policy/", **limits)
     dora.fill(f"{good}arm/")
+    trade(dora, site.url, exchange_server, good.rstrip("/").rpartition("/")[2])
     own = ["/keys/", "/keys/states/", "/keys/leaked/", "/keys/guide/", "/keys/halt/", "/account/"]
     own += ["/account/trail/", "/account/trail.csv", "/account/trail.jsonl", "/account/sessions/"]
     own += ["/account/data.json", "/account/email/", "/account/delete/"]
