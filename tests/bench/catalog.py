@@ -43,8 +43,10 @@ class Spec:
     load: Load = field(default_factory=Load)
     flush_ms: int = 0
     block_ms: int = 0
-    once: bool = False
-    """A long run, or a count rather than a ratio of speeds: one round is enough."""
+    rounds: int = 2
+    """One for a long run, or for a count rather than a ratio of speeds; more for a server that
+    uses little CPU, whose figure others disturb most.
+    """
 
 
 S1 = Load(clients=50, symbols=50, rate=20, window=6.0)  # longer: it uses so little CPU
@@ -62,10 +64,10 @@ def specs(*, full: bool) -> list[Spec]:
     """All runs in the order they are made; short ones of the same load lie side by side."""
     mixed = replace(MIXED, window=29.0 if full else 8.0)
     return [
-        Spec("S1/stock", "stock", S1),
-        Spec("S1/ours", "ours", S1),
+        Spec("S1/stock", "stock", S1, rounds=4),
+        Spec("S1/ours", "ours", S1, rounds=4),
         Spec("S1/raw", "raw", S1),
-        Spec("S2/stock", "stock", S2, once=True),
+        Spec("S2/stock", "stock", S2, rounds=1),
         Spec("S2/ours", "ours", S2),
         Spec("S2/raw", "raw", S2),
         Spec("S2/ws", "ws", S2),
@@ -77,17 +79,17 @@ def specs(*, full: bool) -> list[Spec]:
         Spec("S3/ws", "ws", S3, INTERVAL_MS),
         Spec("S3/picows", "picows", S3, INTERVAL_MS),
         Spec("S4/ours", "ours", S4, INTERVAL_MS),
-        Spec("P6/none", "ours", replace(STALLED, window=20), INTERVAL_MS, once=True),
-        Spec("P6/few", "ours", replace(STALLED, stalled=2), INTERVAL_MS, once=True),
-        Spec("P6/half", "ours", replace(STALLED, stalled=20), INTERVAL_MS, once=True),
-        Spec("P6/ws-half", "ws", replace(STALLED, stalled=20), INTERVAL_MS, once=True),
-        Spec("P7/ours", "ours", SLOW, INTERVAL_MS, once=True),
-        Spec("P7/ws", "ws", SLOW, INTERVAL_MS, once=True),
-        Spec("P8/ours", "ours", mixed, INTERVAL_MS, once=True),
+        Spec("P6/none", "ours", replace(STALLED, window=20), INTERVAL_MS, rounds=1),
+        Spec("P6/few", "ours", replace(STALLED, stalled=2), INTERVAL_MS, rounds=1),
+        Spec("P6/half", "ours", replace(STALLED, stalled=20), INTERVAL_MS, rounds=1),
+        Spec("P6/ws-half", "ws", replace(STALLED, stalled=20), INTERVAL_MS, rounds=1),
+        Spec("P7/ours", "ours", SLOW, INTERVAL_MS, rounds=1),
+        Spec("P7/ws", "ws", SLOW, INTERVAL_MS, rounds=1),
+        Spec("P8/ours", "ours", mixed, INTERVAL_MS, rounds=1),
         Spec("P9/ours-1000", "ours", _storm(1000), INTERVAL_MS),
         Spec("P9/auth-1000", "auth", _storm(1000)),
-        Spec("P9/ours-2000", "ours", _storm(2000), INTERVAL_MS, once=True),
-        Spec("P9/auth-2000", "auth", _storm(2000), once=True),
+        Spec("P9/ours-2000", "ours", _storm(2000), INTERVAL_MS, rounds=1),
+        Spec("P9/auth-2000", "auth", _storm(2000), rounds=1),
         Spec("P10/stock", "stock", S1, block_ms=200),
         Spec("P10/free", "ours", S2, INTERVAL_MS),
         Spec("P10/blocked", "ours", S2, INTERVAL_MS, block_ms=200),
@@ -97,8 +99,8 @@ def specs(*, full: bool) -> list[Spec]:
         Spec("P11/ws-deflate", "ws", replace(ZIPPED, deflate=True), INTERVAL_MS),
         Spec("P12/bare", "bare", IDLE),
         Spec("P12/ours", "ours", IDLE, INTERVAL_MS),
-        Spec("P13/decode", "micro-decode", once=True),
-        Spec("P13/hop", "micro-hop", once=True),
+        Spec("P13/decode", "micro-decode", rounds=1),
+        Spec("P13/hop", "micro-hop", rounds=1),
     ]
 
 
@@ -186,19 +188,26 @@ def over(
     return lambda r: r.median(one, what) / r.median(other, by or what)
 
 
+def output(one: str, other: str) -> Callable[[Results], float]:
+    """Updates per CPU-second, each by the round that the rest of the machine disturbed least: a
+    cache that others have emptied costs the server that works little the most.
+    """
+    return lambda r: r.largest(one, efficiency) / r.largest(other, efficiency)
+
+
 def only(name: str, what: Callable[[Run], float]) -> Callable[[Results], float]:
     return lambda r: r.median(name, what)
 
 
 def worst(name: str, what: Callable[[Run], float]) -> Callable[[Results], float]:
-    return lambda r: r.worst(name, what)
+    return lambda r: r.largest(name, what)
 
 
 def added_cpu(r: Results, name: str) -> float:
     """CPU-seconds that compression adds to an update; below 0 when sending fewer bytes saves more
     than compressing costs.
     """
-    return 1 / r.median(f"{name}-deflate", efficiency) - 1 / r.median(name, efficiency)
+    return 1 / r.largest(f"{name}-deflate", efficiency) - 1 / r.largest(name, efficiency)
 
 
 def above_interval(name: str) -> Callable[[Results], float]:
@@ -225,24 +234,24 @@ GOALS = (
     goal(
         "P1",
         "messages per CPU-second, per tick, 50 clients x 20 ticks/s",
-        ("ours / stock Channels", over("S1/ours", "S1/stock", efficiency), least(10)),
+        ("ours / stock Channels", output("S1/ours", "S1/stock"), least(10)),
         ("share delivered", only("S1/ours", delivered), least(0.97)),
         needs="S1/stock S1/ours",
     ),
     goal(
         "P2",
         "messages per CPU-second, per tick, 200 x 100",
-        ("ours / raw uvloop ceiling", over("S2/ours", "S2/raw", efficiency), least(0.6)),
-        ("ours / websockets.broadcast", over("S2/ours", "S2/ws", efficiency), least(1.0)),
+        ("ours / raw uvloop ceiling", output("S2/ours", "S2/raw"), least(0.6)),
+        ("ours / websockets.broadcast", output("S2/ours", "S2/ws"), least(1.0)),
         ("share delivered", only("S2/ours", delivered), least(0.97)),
         needs="S2/ours S2/raw S2/ws",
     ),
     goal(
         "P3",
         "updates per CPU-second, conflated to 100 ms, 1000 x 200",
-        ("ours / stock's best (50 x 20)", over("S3/ours", "S1/stock", efficiency), least(200)),
-        ("ours / raw ceiling, same conflation", over("S3/ours", "S3/raw", efficiency), least(0.55)),
-        ("ours / node ws, same conflation", over("S3/ours", "S3/node", efficiency), least(0.9)),
+        ("ours / stock's best (50 x 20)", output("S3/ours", "S1/stock"), least(200)),
+        ("ours / raw ceiling, same conflation", output("S3/ours", "S3/raw"), least(0.55)),
+        ("ours / node ws, same conflation", output("S3/ours", "S3/node"), least(0.9)),
         ("clients without the newest state", worst("S3/ours", figure_of("unconverged")), most(0)),
         needs="S1/stock S3/ours S3/raw S3/node",
     ),
@@ -353,7 +362,7 @@ GOALS = (
         ),
         (
             "all CPU of an update, ours / one deflate a connection",
-            over("P11/ws-deflate", "P11/ours-deflate", efficiency),
+            output("P11/ws-deflate", "P11/ours-deflate"),
             None,
         ),
         needs="S1/stock P11/ours P11/ours-deflate P11/ws P11/ws-deflate",

@@ -21,7 +21,6 @@ from tests.bench.goals import Goal, Results, Run, Verdict, figure, judge
 from tests.bench.probe import Watch
 from tests.bench.workshop import Missing, Workshop
 
-ROUNDS = 2
 SPARE_S = 30
 SAMPLE_S = 1.0
 MICRO_S = 120
@@ -76,7 +75,7 @@ def run_all(
 ) -> tuple[list[Verdict], Report]:
     goals = chosen_goals(options)
     plan = chosen_specs(options, goals)
-    turns = [(n, s) for n in range(ROUNDS) for s in plan if n == 0 or not s.once]
+    turns = [(n, s) for n in range(max(s.rounds for s in plan)) for s in plan if n < s.rounds]
     runs: dict[str, list[Run]] = {}
     for at, (_, spec) in enumerate(turns, start=1):
         say(f"[{at}/{len(turns)}] {spec.name}")

@@ -29,8 +29,10 @@ class Results:
         except (ZeroDivisionError, KeyError, IndexError) as error:
             raise NotMeasured(f"{name}: {error!r}") from error
 
-    def worst(self, name: str, figure: Callable[[Run], float]) -> float:
-        """The largest of all rounds, for promises that one bad round breaks."""
+    def largest(self, name: str, figure: Callable[[Run], float]) -> float:
+        """Of all rounds: for promises that one bad round breaks, and for speeds, which whatever
+        else happens on the machine can only lower.
+        """
         self.median(name, figure)
         return max(figure(run) for run in self._runs[name] if "error" not in run)
 
