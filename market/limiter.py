@@ -104,8 +104,11 @@ def _limiter(egress: str, rates: str) -> "Limiter":
 def give_back_connection() -> None:
     """Let another thread have the database connection while this one waits or sends. A pooled
     connection would otherwise stay with the thread until its web request ends.
+
+    Without a pool nobody waits for it, and on SQLite closing the last connection costs a checkpoint
+    of the whole log (more than all the rest of a call).
     """
-    if not connection.in_atomic_block:
+    if "pool" in connection.settings_dict["OPTIONS"] and not connection.in_atomic_block:
         connection.close()
 
 

@@ -241,3 +241,29 @@ def test_the_modules_functions_draw_on_the_address_of_the_settings():
     state = limiter.state()
     assert (state.egress, [one.endpoint for one in state.budgets]) == ("default", ["tickers"])
     assert 0 < state.blocked_for <= 5
+
+
+class Handle:
+    """A database connection that notes whether it was closed."""
+
+    def __init__(self, options: dict[str, object], *, in_atomic_block: bool = False) -> None:
+        self.settings_dict = {"OPTIONS": options}
+        self.in_atomic_block = in_atomic_block
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("handle", "closed"),
+    [
+        (Handle({"pool": {"max_size": 20}}), True),
+        (Handle({"pool": {"max_size": 20}}, in_atomic_block=True), False),
+        (Handle({"timeout": 20}), False),
+    ],
+)
+def test_only_a_connection_that_others_wait_for_is_given_back(monkeypatch, handle, closed):
+    monkeypatch.setattr(limiter, "connection", handle)
+    limiter.give_back_connection()
+    assert handle.closed is closed
