@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from accounts.errors import ExchangeUnavailable, KeyRejected
-from accounts.exchange import backend
+from accounts.exchange import Cancelled, backend
 from accounts.models import ApiKey
 from market.bitfinex.account import Permission
-from market.bitfinex.errors import AuthRefused, NoReply
+from market.bitfinex.errors import AuthRefused, NoReply, RateLimited
 from market.client import RestClient
 from market.key_backend import BitfinexKeys
 
@@ -55,16 +55,43 @@ def test_any_other_failure_says_nothing_about_the_key():
         BitfinexKeys(ScriptedClient(failing(NoReply("ReadTimeout")))).permissions(KEY)
 
 
-def test_cancel_all_passes_in_the_lane_kept_for_cancels():
-    client = ScriptedClient(lambda: ["one", "two", "three"])
-    assert BitfinexKeys(client).cancel_all(KEY).orders == 3
-    assert client.asked == [("auth/w/order/cancel/multi", "cancel")]
+class CancellingClient(RestClient):
+    """Gives these answers in turn: a list of rows, or an error to raise."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, str]] = []
+
+    def call(self, request, key=None, *, lane="read", **options):
+        self.asked.append((request.path, lane))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
-def test_cancel_all_says_what_went_wrong_instead_of_raising():
-    cancelled = BitfinexKeys(ScriptedClient(failing(NoReply("ReadTimeout")))).cancel_all(KEY)
-    assert cancelled.orders is None
-    assert "no whole reply" in cancelled.problem
+def test_cancel_all_passes_in_the_lanes_kept_for_it_and_looks_again():
+    client = CancellingClient(["one", "two", "three"], ["three"], [])
+    assert BitfinexKeys(client).cancel_all(KEY) == Cancelled(3)
+    look = ("auth/r/orders", "look_up")
+    assert client.asked == [("auth/w/order/cancel/multi", "cancel"), look, look]
+
+
+LOST = NoReply("ReadTimeout")
+
+
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ([RateLimited(60)], "rate limited, free in 60.0 s"),
+        ([["one", "two"], ["two"], ["two"], ["two"]], "1 of them are still open"),
+        ([["one"], LOST], "told to end, but not seen to (no whole reply (ReadTimeout))"),
+        ([LOST, [], ["one"], []], "an answer was lost, but none was open a moment later"),
+        ([LOST, LOST, ["one"], ["one"], ["one"]], "1 of them are still open"),
+    ],
+)
+def test_cancel_all_says_what_is_not_known_instead_of_raising(answers, problem):
+    assert BitfinexKeys(CancellingClient(*answers)).cancel_all(KEY) == Cancelled(None, problem)
 
 
 def test_it_is_the_backend_that_the_settings_name():
