@@ -3,10 +3,22 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+
+
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if value <= 0:
+            raise ValueError(text)
+        return value
+
+    read.__name__ = f"{kind.__name__} above 0"  # what argparse calls it
+    return read
 
 
 class Command(BaseCommand):
@@ -24,28 +36,40 @@ class Command(BaseCommand):
         fanout.add_argument("--symbols", type=int, help="symbols that tick, in every run")
         fanout.add_argument("--rate", type=int, help="ticks a second, in every run")
         fanout.add_argument("--seconds", type=float, help="length of what is measured of every run")
-        fanout.add_argument("--json", action="store_true", help="figures as JSON on stdout")
+        orders = benches.add_parser("orders", help="signed calls from many processes: O1 to O5")
+        orders.add_argument("--processes", type=positive(int), default=4)
+        orders.add_argument("--keys", type=positive(int), default=1, help="that they share")
+        orders.add_argument("--orders", type=positive(int), default=60, help="placed and cancelled")
+        orders.add_argument(
+            "--latency", type=positive(float), default=10.0, help="ms at most, each way"
+        )
+        for each in (fanout, orders):
+            each.add_argument("--json", action="store_true", help="figures as JSON on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            from tests.bench import fanout
+            from tests.bench import fanout, orders
             from tests.bench.workshop import Workshop
         except ModuleNotFoundError as missing:
             raise CommandError(f"the benchmark lies in tests/bench: {missing}") from missing
-        wanted = fanout.Options(
-            full=options["full"],
-            only=tuple((options["only"] or "").upper().replace(",", " ").split()),
-            **{name: options[name] for name in ("clients", "symbols", "rate", "seconds")},
-        )
         workshop = Workshop(settings.BFX_DATA_DIR / "cache" / "bench")
         try:
-            verdicts, report = fanout.run_all(wanted, workshop, self._say)
+            if options["bench"] == "orders":
+                names = ("processes", "keys", "orders", "latency")
+                sizes = orders.Options(**{name: options[name] for name in names})
+                verdicts, report = orders.run_all(sizes, workshop, self._say)
+                text = orders.table(verdicts, report)
+            else:
+                wanted = fanout.Options(
+                    full=options["full"],
+                    only=tuple((options["only"] or "").upper().replace(",", " ").split()),
+                    **{name: options[name] for name in ("clients", "symbols", "rate", "seconds")},
+                )
+                verdicts, report = fanout.run_all(wanted, workshop, self._say)
+                text = fanout.table(verdicts, report)
         except ValueError as error:
             raise CommandError(str(error)) from error
-        if options["json"]:
-            self.stdout.write(json.dumps(report))
-        else:
-            self.stdout.write(fanout.table(verdicts, report))
+        self.stdout.write(json.dumps(report) if options["json"] else text)
         if not all(verdict.passed for verdict in verdicts):
             sys.exit(1)
 
