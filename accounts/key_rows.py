@@ -14,7 +14,8 @@ from accounts.models import ApiKey
 def locked(key: ApiKey) -> Iterator[ApiKey]:
     """The row as it is now, its seal included; in a transaction that ends with the block."""
     with transaction.atomic():
-        yield ApiKey.objects.with_seal().select_for_update().get(pk=key.pk)
+        # no_key: a new order refers to the row while it waits for the end of the audit trail.
+        yield ApiKey.objects.with_seal().select_for_update(no_key=True).get(pk=key.pk)
 
 
 def change(row: ApiKey, /, **values: object) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -242,7 +242,7 @@ def _cancel_orders(key: ApiKey, by: User | None, reason: str) -> Cancelled:
     halt_keys(by=by, level=HaltLevel.ORDERS, reason=reason, key=key)
     try:
         return exchange.backend().cancel_all(key)
-    except AccountsError as error:
+    except (AccountsError, DatabaseError) as error:
         return Cancelled(None, str(error))
 
 

@@ -110,7 +110,7 @@ def refused(key: UUID, nonce: int) -> int:
     Doubles the gap, and raises the floor by the next step. A nonce allotted before the latest
     step says nothing about it and raises nothing. Returns the refusals in a row.
     """
-    row = ApiKey.objects.select_for_update().get(pk=key)
+    row = ApiKey.objects.select_for_update(no_key=True).get(pk=key)
     wider = min(row.gap * 2, WIDEST_GAP_US)
     if nonce <= row.bumped_at:
         ApiKey.objects.filter(pk=key).update(gap=wider)

@@ -124,7 +124,11 @@ def _set_staff(user: User, by: User, reason: str, *, staff: bool) -> None:
 
 def locked_staff() -> set[int]:
     """Those who are staff, and stay it until the transaction ends."""
-    rows = User.objects.select_for_update().filter(is_staff=True, is_active=True).order_by("pk")
+    rows = (
+        User.objects.select_for_update(no_key=True)
+        .filter(is_staff=True, is_active=True)
+        .order_by("pk")
+    )
     return set(rows.values_list("pk", flat=True))
 
 

@@ -1,5 +1,6 @@
 """Calls to the exchange: a slot of the budget, one request, a typed result or a typed error."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 import requests
 import structlog
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from prometheus_client import Counter, Histogram
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -227,7 +228,7 @@ class RestClient:
         old while connecting was never used, so another one takes its place.
         """
         while True:
-            done = _sign(request, key, act, leave_by)
+            done = self._sign(request, key, act, leave_by)
             if before_send is not None:
                 before_send(done.nonce)
             give_back_connection()
@@ -241,18 +242,33 @@ class RestClient:
                 continue
             return self._judged(request, done, status, body)
 
+    def _sign(
+        self, request: rest.Request[Any], key: ApiKey, act: Act, leave_by: float
+    ) -> signer.Signed:
+        """Waits for the key's turn, but not past the slot: then raises `KeyBusy`. A slot that was
+        taken before a block, which came while this one stood in line, is worth nothing."""
+        while True:
+            try:
+                return signer.signed(key, f"/v2/{request.path}", request.body.encode(), act)
+            except KeyBusy as busy:
+                _wait_in_line(busy, leave_by)
+            except DatabaseError as error:
+                raise LimiterClosed(type(error).__name__) from None
+            if self._limiter.blocked_for() > 0:
+                raise SlotMissed
+
     def _judged(self, request: rest.Request[T], done: signer.Signed, status: int, body: bytes) -> T:
         """The parsed answer; the key's nonces learn whether theirs was taken."""
         try:
             result = self._parse(request, status, body)
         except NonceRefused:
-            signer.nonce_refused(done)
+            _note(signer.nonce_refused, done)
             raise
         except Rejected as error:
             if not isinstance(error, AuthRefused):  # refused before or after its nonce: not told
-                signer.nonce_accepted(done)
+                _note(signer.nonce_accepted, done)
             raise
-        signer.nonce_accepted(done)
+        _note(signer.nonce_accepted, done)
         return result
 
     def _parse(self, request: rest.Request[T], status: int, body: bytes) -> T:
@@ -319,15 +335,12 @@ def _is_read(request: rest.Request[Any], lane: Lane) -> bool:
     return ACTS[lane] == "read" and request.path.startswith(READS)
 
 
-def _sign(request: rest.Request[Any], key: ApiKey, act: Act, leave_by: float) -> signer.Signed:
-    """Waits for the key's turn, but not past the slot: then raises `KeyBusy`."""
-    while True:
-        try:
-            return signer.signed(key, f"/v2/{request.path}", request.body.encode(), act)
-        except KeyBusy as busy:
-            _wait_in_line(busy, leave_by)
-        except DatabaseError as error:
-            raise LimiterClosed(type(error).__name__) from None
+def _note(learn: Callable[[signer.Signed], object], done: signer.Signed) -> None:
+    """What the nonces cannot be taught now they learn from the next answer; this one stands."""
+    try:
+        learn(done)
+    except DatabaseError as error:
+        log.warning("nonces not told", key=str(done.key), problem=type(error).__name__)
 
 
 def _wait_in_line(busy: KeyBusy, until: float) -> None:
@@ -343,3 +356,7 @@ def _wait_in_line(busy: KeyBusy, until: float) -> None:
 def client() -> RestClient:
     """The process's client."""
     return RestClient(exchange())
+
+
+# A child that shared its parent's connections would read its parent's answers.
+os.register_at_fork(after_in_child=client.cache_clear)

@@ -6,7 +6,7 @@ exchange itself decides.
 
 import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 from django.db import DatabaseError
-from django.utils import timezone
 
+from market import exchange_info
 from market.background import Full, background
 from market.bitfinex import rest
 from market.bitfinex.errors import ExchangeError
 from market.client import client
 from market.instruments import KEYS, Instrument, read_instruments
-from market.models import ExchangeInfo
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +60,13 @@ def turn() -> Turn:
 
 def find_instrument(symbol: str) -> Found:
     """As far as it is known here. Starts to read the configuration anew when it is an hour old."""
-    now = timezone.now()
-    row = ExchangeInfo.objects.filter(name=NAME).first()
-    if not _is_younger(row, FRESH, now) and turn().take(time.monotonic()):
+    kept = exchange_info.recall(NAME)
+    if not (kept and kept.is_younger_than(FRESH)) and turn().take(time.monotonic()):
         with suppress(Full):
             background().run(NAME, refresh)
-    if row is None or not _is_younger(row, USEFUL, now):
+    if kept is None or not kept.is_younger_than(USEFUL):
         return Found(False)
-    return Found(True, _read(symbol, row.value.get(symbol)))
+    return Found(True, _read(symbol, kept.value.get(symbol)))
 
 
 def refresh() -> None:
@@ -78,15 +76,9 @@ def refresh() -> None:
         pairs = read_instruments(values)
         rows = {symbol: _text(pair) for symbol, pair in pairs.items()}
         if rows:
-            row = {"value": rows, "read_at": timezone.now()}
-            ExchangeInfo.objects.update_or_create(name=NAME, defaults=row)
+            exchange_info.keep(NAME, rows)
     except (ExchangeError, DatabaseError, msgspec.ValidationError) as error:
         log.warning("configuration of pairs not read", problem=str(error))
-
-
-def _is_younger(row: ExchangeInfo | None, life: timedelta, now: datetime) -> bool:
-    """Not of a time to come either: the clock may have been set back."""
-    return row is not None and now - life < row.read_at <= now
 
 
 def _text(pair: Instrument) -> list[Any]:

@@ -7,6 +7,7 @@ rest-public-conf). Pure; who asks, how often, and where the answer is kept is th
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -42,8 +43,8 @@ class Instrument:
 
 def read_instruments(values: Sequence[Any]) -> dict[str, Instrument]:
     """By symbol, from the values of `KEYS`. A pair of unfit name is left out, a size that is no
-    number is unknown. Raises `msgspec.ValidationError` when a list is not a list at all: what was
-    known before is then better.
+    number is unknown. Raises `msgspec.ValidationError` when a list of pairs is not a list at all:
+    what was known before is then better.
     """
     if len(values) < len(KEYS):
         raise msgspec.ValidationError("fewer values than keys")
@@ -61,7 +62,10 @@ def read_instruments(values: Sequence[Any]) -> dict[str, Instrument]:
 
 
 def _rows(value: Any) -> list[tuple[str, list[Any]]]:
-    return msgspec.convert(value, list[tuple[str, list[Any]]])
+    """None when it is something else: then no sizes are known."""
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(value, list[tuple[str, list[Any]]])
+    return []
 
 
 def _size(row: list[Any], place: int) -> Decimal | None:

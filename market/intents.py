@@ -12,9 +12,10 @@ import json
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -38,6 +39,7 @@ TAKE_OVER = timedelta(seconds=10)
 call has a higher nonce, so the exchange will not take the old one any more."""
 
 MARGIN = timedelta(seconds=5)
+DAY = timedelta(days=1)
 MICROS = Decimal(1_000_000)
 TEXT = 300
 CIDS = 5  # a second one of the same key and millisecond with the same random bits: try again
@@ -54,11 +56,11 @@ def preview(
     )
 
 
-def confirm(intent: OrderIntent, *, policy: KeyPolicy, wait: timedelta) -> bool:
+def confirm(intent: OrderIntent, *, policy: KeyPolicy, value: Decimal, wait: timedelta) -> bool:
     """PREVIEW → INTENT, within the policy of its key. False when it was confirmed before.
 
-    `wait` is how long its sender may be waiting for its turn. Raises `PreviewGone` after a minute,
-    `OrderRefused` for what the policy forbids.
+    `value` is the order's worth by now, in USD, `wait` how long its sender may be waiting for its
+    turn. Raises `PreviewGone` after a minute, `OrderRefused` for what the policy forbids.
     """
     now = timezone.now()
     if not intent.created_at <= now <= intent.created_at + PREVIEW_LIFE:
@@ -66,6 +68,7 @@ def confirm(intent: OrderIntent, *, policy: KeyPolicy, wait: timedelta) -> bool:
         if intent.state == OrderState.PREVIEW:
             raise PreviewGone
         return False
+    intent.value_micros = micros(value)
     return _record(intent, policy, now, wait)
 
 
@@ -100,7 +103,7 @@ def begin(intent: OrderIntent, nonce: int) -> None:
 def accept(intent: OrderIntent, order: Order) -> None:
     """The exchange has it. Whatever was believed before, this is the truth."""
     former = intent.state
-    found: dict[str, Any] = {"order_id": order.id, "status": order.status[:TEXT], "reason": ""}
+    found: dict[str, Any] = {"order_id": order.id, "status": told(order.status), "reason": ""}
     false = (OrderState.NOT_PLACED, OrderState.KEY_GONE)
     if _settle(intent, OrderState.ACCEPTED, *IN_DOUBT, *false, **found) and former in false:
         log.error("an order appeared late", intent=str(intent.pk), cid=intent.cid)
@@ -108,7 +111,7 @@ def accept(intent: OrderIntent, order: Order) -> None:
 
 def reject(intent: OrderIntent, reason: str) -> None:
     """The exchange said no, in these words."""
-    _settle(intent, OrderState.REJECTED, OrderState.INTENT, *IN_DOUBT, reason=reason[:TEXT])
+    _settle(intent, OrderState.REJECTED, OrderState.INTENT, *IN_DOUBT, reason=told(reason))
 
 
 def give_up(intent: OrderIntent, reason: str, *, nonce: int | None) -> bool:
@@ -116,18 +119,24 @@ def give_up(intent: OrderIntent, reason: str, *, nonce: int | None) -> bool:
     False when another attempt was made or the order was settled meanwhile."""
     states = (OrderState.INTENT, *IN_DOUBT)
     where = {"nonce": nonce}
-    return _settle(intent, OrderState.NOT_PLACED, *states, where=where, reason=reason[:TEXT])
+    return _settle(intent, OrderState.NOT_PLACED, *states, where=where, reason=told(reason))
 
 
 def doubt(intent: OrderIntent, reason: str, *, look_in: timedelta = timedelta(0)) -> None:
     """SENDING → UNKNOWN: from here on nothing more is sent, and the resolver looks."""
     at = timezone.now() + look_in
-    _move(intent, OrderState.UNKNOWN, OrderState.SENDING, reason=reason[:TEXT], check_at=at)
+    _move(intent, OrderState.UNKNOWN, OrderState.SENDING, reason=told(reason), check_at=at)
 
 
 def lose_key(intent: OrderIntent, reason: str) -> None:
     """UNKNOWN for ever: nobody can ask with this key. Its owner has to look at the exchange."""
-    _settle(intent, OrderState.KEY_GONE, OrderState.UNKNOWN, reason=reason[:TEXT])
+    _settle(intent, OrderState.KEY_GONE, OrderState.UNKNOWN, reason=told(reason))
+
+
+def told(text: str) -> str:
+    """Words of the exchange as a row can keep them: not too long, and nothing but characters to be
+    read (PostgreSQL takes no NUL)."""
+    return "".join(each if each.isprintable() else " " for each in text[:TEXT])
 
 
 def order_text(order: NewOrder) -> str:
@@ -153,12 +162,6 @@ def read_order(intent: OrderIntent) -> NewOrder:
     if "tif" in fields:
         fields["tif"] = datetime.fromisoformat(fields["tif"])
     return NewOrder(**{**fields, **amounts, "flags": Flag(fields["flags"])})
-
-
-def cid_day(intent: OrderIntent) -> date:
-    """The UTC day on which the exchange will have filed its client id (`cid_date`)."""
-    moment = intent.sent_at or intent.confirmed_at or intent.created_at
-    return moment.astimezone(UTC).date()
 
 
 def _fields(
@@ -206,7 +209,7 @@ def _write(intent: OrderIntent) -> bool:
     if intent.state == OrderState.INTENT:
         intent.save(force_insert=True)
         return True
-    names = ("cid", "confirmed_at", "check_at")
+    names = ("cid", "confirmed_at", "check_at", "value_micros")
     values = {name: getattr(intent, name) for name in names}
     return _move(intent, OrderState.INTENT, OrderState.PREVIEW, **values)
 
@@ -218,13 +221,20 @@ def reserve_more(key: ApiKey, added: Decimal) -> None:
         _reserve(key, key.policy, micros(added), timezone.now())
 
 
+def give_back(key: ApiKey, added: Decimal) -> None:
+    """A change that was counted has not been made."""
+    if added > 0:
+        _release(key.pk, micros(added), timezone.now())
+
+
 def _reserve(key: ApiKey, policy: KeyPolicy, value: int, now: datetime) -> None:
     """Raises `OrderRefused` when the day of this key has no room. The key's tally stays locked
     until the commit, so that parallel orders are counted one after the other."""
     day = now.astimezone(UTC).date()
     OrderTally.objects.bulk_create([OrderTally(key=key, day=day)], ignore_conflicts=True)
     tally = OrderTally.objects.select_for_update().get(pk=key.pk)
-    day = max(day, tally.day)  # a clock that was set back does not begin a day again
+    if day < tally.day <= day + DAY:
+        day = tally.day  # a clock that was set back does not begin a day again
     spent = tally.micros if tally.day == day else 0
     if spent + value > micros(policy.day_total):
         left = max(Decimal(0), policy.day_total - spent / MICROS)
@@ -234,8 +244,8 @@ def _reserve(key: ApiKey, policy: KeyPolicy, value: int, now: datetime) -> None:
 
 def _count_minute(key: ApiKey, limit: int, now: datetime) -> None:
     """The new one included."""
-    minute = now - timedelta(minutes=1)
-    if OrderIntent.objects.filter(key=key, confirmed_at__gt=minute).count() > limit:
+    minute = (now - timedelta(minutes=1), now)
+    if OrderIntent.objects.filter(key=key, confirmed_at__range=minute).count() > limit:
         raise OrderRefused("orders_a_minute", limit=limit)
 
 
@@ -257,10 +267,14 @@ def _settle(
         intent, to, *states, where=where, **values, settled_at=timezone.now(), check_at=None
     )
     if done and to in (OrderState.REJECTED, OrderState.NOT_PLACED) and intent.confirmed_at:
-        day = intent.confirmed_at.astimezone(UTC).date()
-        tally = OrderTally.objects.filter(pk=intent.key_id, day=day)
-        tally.update(micros=F("micros") - intent.value_micros)
+        _release(intent.key_id, intent.value_micros, intent.confirmed_at)
     return done
+
+
+def _release(key: UUID, value: int, counted_at: datetime) -> None:
+    """As long as that day is still counted."""
+    day = counted_at.astimezone(UTC).date()
+    OrderTally.objects.filter(pk=key, day=day).update(micros=F("micros") - value)
 
 
 def _move(
@@ -275,7 +289,8 @@ def _move(
     if same.update(state=to, **values):
         _set(intent, {"state": to, **values})
         return True
-    intent.refresh_from_db()
+    with suppress(OrderIntent.DoesNotExist):  # erased with its owner's account
+        intent.refresh_from_db()
     return False
 
 

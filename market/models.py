@@ -54,12 +54,13 @@ class SavedQuotes(models.Model):
     """
 
     range = models.PositiveSmallIntegerField(primary_key=True)
+    exchange = models.CharField(max_length=10, default="")  # BFX_EXCHANGE then
     rows = models.JSONField(default=dict)
     saved_at = models.DateTimeField(auto_now=True)
 
 
 class ExchangeInfo(models.Model):
-    """Something the exchange said that many processes need and that changes seldom."""
+    """Something the exchange said that many processes need (see `market.exchange_info`)."""
 
     name = models.CharField(max_length=60, primary_key=True)
     value = models.JSONField()
@@ -121,7 +122,9 @@ class OrderIntent(models.Model):
             models.Index(fields=["owner", "-created_at"], name="own_orders"),
             models.Index(fields=["key", "confirmed_at"], name="orders_of_a_key"),
             models.Index(
-                fields=["check_at"], name="orders_to_settle", condition=models.Q(settled_at=None)
+                fields=["check_at"],
+                name="orders_to_settle",
+                condition=models.Q(check_at__isnull=False),
             ),
         ]
 

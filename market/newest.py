@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from market.conf import exchange
 from market.hub import hub
 from market.models import SavedQuotes
 from market.quotes import Quote, QuoteBook, decode
@@ -10,7 +11,7 @@ from market.quotes import Quote, QuoteBook, decode
 def saved_rows() -> dict[str, str]:
     """The table saved last, encoded, every row marked stale. Reads the database."""
     book = QuoteBook()
-    for table in SavedQuotes.objects.order_by("range"):
+    for table in SavedQuotes.objects.filter(exchange=exchange().mode).order_by("range"):
         book.load(table.rows)
     return book.take_all()
 

@@ -9,13 +9,14 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from accounts.policy import KeyPolicy
-from market.bitfinex.orders import NewOrder
+from market.bitfinex.orders import Flag, NewOrder
 from market.bitfinex.symbols import split_pair
 from market.order_errors import OrderRefused
 from market.rates import Price, Prices, usd_rate
 
 FAR = Decimal("0.05")  # an adverse deviation that asks for a second confirmation
 STALE_SECONDS = 10
+ANY_PRICE = frozenset({"MARKET", "STOP", "TRAILING STOP"})
 LIMITED = frozenset({"LIMIT", "FOK", "IOC"})  # never worse than their price
 UNKNOWN = Price(None, None, None)
 
@@ -60,12 +61,13 @@ def value_of(order: NewOrder, prices: Prices) -> Decimal:
 
 
 def worst_price(order: NewOrder, price: Price) -> Decimal:
-    """A limit bounds what a buyer pays. A seller may get more than his limit, and a stop may
-    trade beyond its trigger, so for them the market counts too."""
+    """A limit alone bounds what a buyer pays. A seller may get more than his limit, and a stop may
+    trade beyond its trigger, also the one beside a limit (OCO), so there the market counts too."""
     limit = limit_of(order)
-    if order.side == "buy" and limit is not None:
+    if order.side == "buy" and limit is not None and order.price_oco_stop is None:
         return limit
-    named = (limit, order.price, order.price_oco_stop, price.bid, price.ask, price.last)
+    trigger = price.last + order.price_trailing if price.last and order.price_trailing else None
+    named = (limit, order.price, order.price_oco_stop, trigger, price.bid, price.ask, price.last)
     return max(each for each in named if each is not None)
 
 
@@ -99,6 +101,6 @@ def review(order: NewOrder, value: Decimal, prices: Prices, age: float | None) -
         concerns.append("stale")
     if away is not None and away > FAR:
         concerns.append("far")
-    if order.basic_type in ("MARKET", "STOP", "TRAILING STOP"):
+    if order.basic_type in ANY_PRICE or Flag.OCO in order.flags:
         concerns.append("market_impact")
     return Review(value, away, concerns)

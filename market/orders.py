@@ -16,13 +16,15 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import Error as DatabaseError
+from django.db import transaction
 
 from accounts import audit, keys, signer
 from accounts.audit import Tag
 from accounts.errors import AccountsError, KeyBusy, NotAllowed
 from accounts.models import Act, ApiKey, User
 from market import intents, order_checks, resolver
+from market.bitfinex import account
 from market.bitfinex import orders as wire
 from market.bitfinex.account import Order
 from market.bitfinex.errors import (
@@ -34,9 +36,10 @@ from market.bitfinex.errors import (
     OutcomeUnknown,
     Rejected,
 )
-from market.bitfinex.orders import NewOrder
+from market.bitfinex.orders import Flag, NewOrder
 from market.bitfinex.rest import Request
 from market.client import client
+from market.limits import Lane
 from market.models import OrderIntent, OrderState
 from market.order_errors import IntentTaken
 from market.order_words import CHECKING, why
@@ -48,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 PLACE_PATIENCE = 10  # seconds to wait for a slot of the budget
 CANCEL_PATIENCE = 5
+LOOK_PATIENCE = 8
 FOLLOW_SECONDS = 20  # how long a caller waits for an order whose reply was lost
 REPEATS_MS = (500, 2000)  # pauses before a cancel is sent again
 Side = Literal["buy", "sell"]
@@ -73,6 +77,10 @@ class Change:
     reason: str = ""
 
 
+NOT_OPEN = Change("gone", reason="This order is not open any more.")
+LOOK = Change("unknown", reason="Bitfinex did not answer. Look at your open orders in a moment.")
+
+
 def place_order(  # noqa: PLR0913  the one door for scripts (docs/scripts.md)
     *,
     user: User,
@@ -89,13 +97,16 @@ def place_order(  # noqa: PLR0913  the one door for scripts (docs/scripts.md)
     """Places an order at once, without a review; the policy of the key holds all the same.
 
     Amounts and prices are exact decimals in the pair's units; `amount` is positive. `options` are
-    the other fields of `market.bitfinex.orders.NewOrder`. Waits up to `follow` seconds for an
-    order whose reply was lost; the resolver of a running server goes on with it after that.
+    the other fields of `market.bitfinex.orders.NewOrder`, flags also as a number. Waits up to
+    `follow` seconds for an order whose reply was lost; the resolver of a running server goes on
+    with it after that, as every later call of a script with the same key does.
 
     Returns the intent; its `state` says what is known, `reason` why. Raises `OrderInvalid`,
     `OrderRefused` (the policy), a `KeyUnusable`, `NotAllowed`, or an `ExchangeError` when the
     market price cannot be had; then nothing was recorded or sent.
     """
+    if type(options.get("flags")) is int:
+        options["flags"] = Flag(options["flags"])
     order = NewOrder(symbol, side, order_type, amount, price, **options)
     row = _usable(user, key, "place")
     value = order_checks.check(order, row.policy, known_prices(symbol))
@@ -103,7 +114,9 @@ def place_order(  # noqa: PLR0913  the one door for scripts (docs/scripts.md)
     intent = intents.record(
         user=user, key=row, order=order, value=value, price_seen=price_seen, wait=wait
     )
-    return _send(intent, order, row, follow)
+    _send(intent, order, row)
+    _look_around(intent, follow)
+    return intent
 
 
 def preview_order(
@@ -121,10 +134,9 @@ def preview_order(
     return intents.preview(user=user, key=row, order=order, value=value, price_seen=price_seen)
 
 
-def confirm_order(
-    *, user: User, intent: OrderIntent, prices: Prices | None = None, follow: float = 0
-) -> OrderIntent:
+def confirm_order(*, user: User, intent: OrderIntent, prices: Prices | None = None) -> OrderIntent:
     """Sends a previewed order. Confirmed twice it is sent once: the second call changes nothing.
+    Does not wait for a lost reply: the resolver of the server does.
 
     Raises `PreviewGone`, and as `preview_order` does when key, policy or prices have changed.
     """
@@ -134,10 +146,10 @@ def confirm_order(
         return intent
     row = _usable(user, intent.key, "place")
     order = intents.read_order(intent)
-    order_checks.check(order, row.policy, prices or known_prices(order.symbol))
+    value = order_checks.check(order, row.policy, prices or known_prices(order.symbol))
     wait = timedelta(seconds=PLACE_PATIENCE)
-    if intents.confirm(intent, policy=row.policy, wait=wait):
-        return _send(intent, order, row, follow)
+    if intents.confirm(intent, policy=row.policy, value=value, wait=wait):
+        _send(intent, order, row)
     return intent
 
 
@@ -156,17 +168,22 @@ def update_order(
     for the day. Raises as `place_order` does.
     """
     row = _usable(user, key, "place")
-    order = resolver.find_open(row, order_id)
+    order = _find_open(row, order_id, "read")
     if order is None:
-        return Change("gone", reason="This order is not open any more.")
+        return NOT_OPEN
     before = wire.as_new_order(order)
     after = replace(before, **changes)
     known = prices or known_prices(order.symbol)
-    value = order_checks.check(after, row.policy, known)
-    _note_change(user, row, order, after, value - order_checks.value_of(before, known))
+    added = order_checks.check(after, row.policy, known) - order_checks.value_of(before, known)
+    _note_change(user, row, order, after, added)
     if "amount" in changes:
         changes["amount"] = after.signed_amount
-    return _update(row, wire.update(order_id, **changes), order_id, after)
+    done = _update(row, wire.update(order_id, **changes))
+    if done.state == "unknown":
+        done = _changed_or_not(row, order, wire.cut_order(after), set(changes))
+    if done.state in ("refused", "unchanged", "gone"):
+        _note(order_id, partial(intents.give_back, row, added))
+    return done
 
 
 def cancel_order(*, user: User, key: ApiKey, order_id: int) -> Cancellation:
@@ -199,7 +216,7 @@ def _usable(user: User, key: ApiKey, act: Act) -> ApiKey:
     return row
 
 
-def _send(intent: OrderIntent, order: NewOrder, key: ApiKey, follow: float) -> OrderIntent:
+def _send(intent: OrderIntent, order: NewOrder, key: ApiKey) -> None:
     """One order on its way, and what is known of it afterwards. It does not raise: from here on
     the record says what happened."""
     try:
@@ -211,17 +228,22 @@ def _send(intent: OrderIntent, order: NewOrder, key: ApiKey, follow: float) -> O
             before_send=partial(_begin, intent),
         )
     except IntentTaken:
-        intent.refresh_from_db()
+        _note(intent.cid, intent.refresh_from_db)
     except (ExchangeError, AccountsError) as error:
-        _note(intent, partial(_note_failure, intent, error))
+        _note(intent.cid, partial(_note_failure, intent, error))
         if isinstance(error, AuthRefused):
             _ask_about(key)
     else:
         mine = next(row for row in found if row.cid == intent.cid)
-        _note(intent, partial(intents.accept, intent, mine))
-    if follow and not intent.is_settled:
-        resolver.follow(intent, follow)
-    return intent
+        _note(intent.cid, partial(intents.accept, intent, mine))
+
+
+def _look_around(intent: OrderIntent, follow: float) -> None:
+    """For scripts, which may run without a server: their own orders in doubt, this one first."""
+    if not intent.is_settled:
+        _note(intent.cid, partial(resolver.follow, intent, follow))
+    else:
+        _note(intent.cid, partial(resolver.settle_due, intent.key))
 
 
 def _begin(intent: OrderIntent, nonce: int) -> None:
@@ -241,12 +263,12 @@ def _note_failure(intent: OrderIntent, error: Exception) -> None:
         intents.give_up(intent, why(error), nonce=intent.nonce)
 
 
-def _note(intent: OrderIntent, write: Callable[[], object]) -> None:
-    """What cannot be written now is found out by the resolver later."""
+def _note(number: int | None, write: Callable[[], object]) -> None:
+    """What cannot be written now is found out by the resolver later: the order itself is done."""
     try:
         write()
     except DatabaseError as error:
-        log.error("outcome of an order not noted", cid=intent.cid, problem=type(error).__name__)
+        log.error("outcome of an order not noted", order=number, problem=type(error).__name__)
 
 
 def _ask_about(key: ApiKey) -> None:
@@ -276,17 +298,14 @@ def _cancel(
             found = client().call(request, row, lane="cancel", deadline=CANCEL_PATIENCE)
             return Cancellation("requested", listed(found))
         except Rejected as error:
-            gone = "not found" in error.text.lower()
-            return Cancellation("gone" if gone else "refused", reason=why(error))
+            return Cancellation("gone" if is_gone(error) else "refused", reason=why(error))
         except (NotExecuted, KeyBusy) as error:
             return Cancellation("refused", reason=why(error))
         except OutcomeUnknown as error:
             log.warning("reply to a cancel lost", key=str(row.uuid), problem=str(error))
             if pause_ms is not None:
                 time.sleep(pause_ms / 1000)
-    return Cancellation(
-        "unknown", reason="Bitfinex did not answer. Look at your open orders again in a moment."
-    )
+    return Cancellation("unknown", reason=LOOK.reason)
 
 
 @transaction.atomic(durable=True)
@@ -296,32 +315,45 @@ def _note_change(user: User, key: ApiKey, order: Order, after: NewOrder, added: 
     audit.record(Tag.ORDER_CHANGED, actor=user, about=key, data=data)
 
 
-def _update(key: ApiKey, request: Request[Order], order_id: int, after: NewOrder) -> Change:
+def _update(key: ApiKey, request: Request[Order]) -> Change:
     try:
         sent = client().call(request, key, lane="place", deadline=PLACE_PATIENCE)
     except Rejected as error:
-        gone = "not found" in error.text.lower()
-        return Change("gone" if gone else "refused", reason=why(error))
+        return NOT_OPEN if is_gone(error) else Change("refused", reason=why(error))
     except (NotExecuted, KeyBusy) as error:
         return Change("refused", reason=why(error))
     except OutcomeUnknown as error:
         log.warning("reply to a change lost", key=str(key.uuid), problem=str(error))
-        return _changed_or_not(key, order_id, after)
+        return LOOK
     return Change("changed", sent)
 
 
-def _changed_or_not(key: ApiKey, order_id: int, after: NewOrder) -> Change:
+def _changed_or_not(key: ApiKey, before: Order, after: NewOrder, changed: set[str]) -> Change:
     """Asks for the order itself. The question's nonce is the higher one, so a change that has not
-    been made by then is not made later; it may only not be visible yet."""
-    order = None
+    been made by then is not made later; it may only not be visible yet. What was traded meanwhile
+    hides whether the amount was changed."""
+    order = before
     for pause_ms in (0, *REPEATS_MS):
         time.sleep(pause_ms / 1000)
         try:
-            order = resolver.find_open(key, order_id)
+            found = _find_open(key, before.id, "look_up")
         except (ExchangeError, AccountsError) as error:
             return Change("unknown", reason=why(error))
-        if order is None:
-            return Change("gone", reason="This order is not open any more.")
-        if wire.as_new_order(order) == wire.cut_order(after):
+        if found is None:
+            return NOT_OPEN
+        order, now = found, wire.as_new_order(found)
+        if all(getattr(now, name) == getattr(after, name) for name in changed):
             return Change("changed", order)
+    if order.amount != before.amount:
+        return Change("unknown", order, LOOK.reason)
     return Change("unchanged", order, "The change did not reach Bitfinex. Try it again.")
+
+
+def _find_open(key: ApiKey, order_id: int, lane: Lane) -> Order | None:
+    rows = client().call(account.open_orders(), key, lane=lane, deadline=LOOK_PATIENCE)
+    return next((row for row in rows if row.id == order_id), None)
+
+
+def is_gone(error: Rejected) -> bool:
+    """Whether the exchange knows no open order by that name (`Order not found.`)."""
+    return "not found" in error.text.lower()

@@ -7,7 +7,7 @@ from typing import Self
 
 from market.bitfinex.messages import Number, Ticker
 from market.bitfinex.symbols import is_funding, split_pair
-from market.quotes import Quote
+from market.quotes import Quote, Source
 
 AS_GOOD_AS = {"TESTUSD": "USD", "TESTUSDT": "UST", "TESTUSDTF0": "UST", "USTF0": "UST"}
 """Codes without a market of their own, and the one whose price they have: paper money and
@@ -44,7 +44,9 @@ def exact(number: Number | None) -> Decimal | None:
 
 
 def of_quotes(quotes: Iterable[Quote]) -> Prices:
-    return {each.symbol: Price.of(each) for each in quotes if not is_funding(each.symbol)}
+    """Of pairs, and only those that are known to be true: no last known values."""
+    true = (each for each in quotes if each.source != Source.STALE)
+    return {each.symbol: Price.of(each) for each in true if not is_funding(each.symbol)}
 
 
 def usd_rate(code: str, prices: Prices) -> Decimal | None:
@@ -70,10 +72,12 @@ def symbols_for(symbol: str) -> list[str]:
     """The pair itself, and every pair that may say what its quote currency is worth."""
     _, quote = split_pair(symbol)
     code = AS_GOOD_AS.get(quote, quote)
+    if code == "USD":
+        return [symbol]
     legs = [(code, "USD")]
     for bridge in BRIDGES:
         legs += [(bridge, "USD"), (code, bridge), (bridge, code)]
-    return [symbol, *(name for leg in legs for name in _names(*leg))]
+    return list(dict.fromkeys([symbol, *(name for leg in legs for name in _names(*leg))]))
 
 
 def _last(prices: Prices, base: str, quote: str) -> Decimal | None:

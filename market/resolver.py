@@ -33,6 +33,7 @@ from market.bitfinex.account import Order
 from market.bitfinex.errors import AuthRefused, ExchangeError
 from market.bitfinex.orders import Flag, NewOrder
 from market.client import client
+from market.conf import exchange
 from market.models import OrderIntent, OrderState
 from market.order_words import ABSENT, CHECKING, CRASHED, KEY_GONE
 
@@ -43,7 +44,8 @@ WATCHED_EVERY_MS = 100
 SECOND_LOOK = timedelta(seconds=5)
 LEASE = timedelta(seconds=45)  # a process that dies while it asks leaves the order to another
 LONGEST_PAUSE = timedelta(seconds=20)
-FAR_AHEAD = timedelta(minutes=2)  # nothing is planned that late: the clock was set back
+FAR_AHEAD = timedelta(seconds=50)  # nothing is planned that late: the clock was set back
+STEPPED = timedelta(minutes=1)  # between two looks: the clock was set, or nobody could look
 HISTORY = timedelta(days=1)  # before the order was recorded: clocks may differ
 PAGE = 2500  # orders of history in one answer
 PAGES = 8
@@ -66,9 +68,8 @@ def settle_due(key: ApiKey | None = None) -> int:
     """One round over the orders whose time has come, of all keys or of one; how many it looked at.
     Any number of processes may do this at once."""
     now = timezone.now()
-    due = OrderIntent.objects.filter(settled_at=None).filter(
-        Q(check_at__lte=now) | Q(check_at__gt=now + FAR_AHEAD)
-    )
+    here = OrderIntent.objects.filter(settled_at=None, key__exchange=exchange().mode)
+    due = here.filter(Q(check_at__lte=now) | Q(check_at__gt=now + FAR_AHEAD))
     if key is not None:
         due = due.filter(key=key)
     mine: dict[UUID, list[OrderIntent]] = defaultdict(list)
@@ -78,7 +79,7 @@ def settle_due(key: ApiKey | None = None) -> int:
             mine[intent.key_id].append(intent)
     keys_by_uuid = ApiKey.objects.in_bulk(mine)
     for uuid, found in mine.items():
-        _look(keys_by_uuid[uuid], found)
+        _look_safely(keys_by_uuid[uuid], found)
     return sum(map(len, mine.values()))
 
 
@@ -93,17 +94,11 @@ def follow(intent: OrderIntent, seconds: float) -> None:
             time.sleep(WATCHED_EVERY_MS / 1000)
 
 
-def find_open(key: ApiKey, order_id: int) -> Order | None:
-    """The open order by this id. Raises one of `market.bitfinex.errors` or a `KeyUnusable`."""
-    rows = client().call(account.open_orders(), key, lane="look_up", deadline=PATIENCE)
-    return next((row for row in rows if row.id == order_id), None)
-
-
 def _hand_over(intent: OrderIntent) -> None:
     """From a sender that does not answer: it is gone, or its reply takes too long."""
     if intent.state == OrderState.INTENT:
-        intents.give_up(intent, CRASHED, nonce=None)
-        _tell(intent)
+        if intents.give_up(intent, CRASHED, nonce=None):
+            _tell(intent)
     elif intent.state == OrderState.SENDING:
         intents.doubt(intent, CHECKING)
 
@@ -112,6 +107,15 @@ def _claim(intent: OrderIntent, now: datetime) -> bool:
     same = OrderIntent.objects.filter(pk=intent.pk, check_at=intent.check_at)
     same = same.filter(state=OrderState.UNKNOWN, settled_at=None)
     return bool(same.update(check_at=now + LEASE, looks=F("looks") + 1))
+
+
+def _look_safely(key: ApiKey, found: list[OrderIntent]) -> None:
+    """Trouble with the orders of one key must not keep those of others in doubt."""
+    try:
+        _look(key, found)
+    except Exception as error:
+        log.exception("orders not settled", key=str(key.uuid))
+        _later(found, error)
 
 
 def _look(key: ApiKey, found: list[OrderIntent]) -> None:
@@ -180,11 +184,12 @@ def _judge(intent: OrderIntent, row: Order | None) -> None:
     if row is not None:
         intents.accept(intent, row)
         _tell(intent)
-    elif waited >= SECOND_LOOK:
-        intents.give_up(intent, ABSENT, nonce=intent.nonce)
-        _tell(intent)
+    elif SECOND_LOOK <= waited < STEPPED:
+        if intents.give_up(intent, ABSENT, nonce=intent.nonce):
+            _tell(intent)
     else:
-        missed_at = now if waited < timedelta(0) else intent.missed_at or now  # a clock set back
+        stepped = not timedelta(0) <= waited < STEPPED
+        missed_at = now if stepped else intent.missed_at or now
         same = OrderIntent.objects.filter(pk=intent.pk, state=OrderState.UNKNOWN)
         same.update(missed_at=missed_at, check_at=missed_at + SECOND_LOOK)
 

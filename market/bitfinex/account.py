@@ -57,7 +57,7 @@ class Order(Row, frozen=True):
     amount: Decimal
     amount_orig: Decimal
     type: str
-    type_prev: str | None
+    type_prev: Any
     mts_tif: int | None
     _unused_11: Any
     flags: int | None
@@ -71,12 +71,12 @@ class Order(Row, frozen=True):
     _unused_20: Any = None
     _unused_21: Any = None
     _unused_22: Any = None
-    notify: int | None = None
-    hidden: int | None = None
-    placed_id: int | None = None
+    notify: Any = None
+    hidden: Any = None
+    placed_id: Any = None
     _unused_26: Any = None
     _unused_27: Any = None
-    routing: str | None = None
+    routing: Any = None
     _unused_29: Any = None
     _unused_30: Any = None
     meta: Any = None
@@ -215,7 +215,7 @@ class Notification(msgspec.Struct, array_like=True, frozen=True):
 
     mts: int | float | None
     type: str
-    message_id: int | None
+    message_id: Any
     _unused_3: Any
     data: msgspec.Raw
     code: int | None

@@ -34,6 +34,7 @@ _RATE_LIMIT_CODE = 11010
 _NONCE_CODE = 10114
 _AUTH_CODES = frozenset({10100, 10111, 10112, 10113, 10200})
 _MAINTENANCE_CODES = frozenset({11000, 20051, 20060})
+_GATEWAY = frozenset({502, 503, 504})  # whatever it says, the exchange has not said it
 _EXCERPT = 200
 _SEARCHED = 4096
 
@@ -186,7 +187,7 @@ def coded(code: int, text: str) -> NotExecuted:
 def unreadable(status: int, body: bytes) -> Unreadable:
     """The answer as far as it can be told: at most 200 characters, nothing a terminal obeys."""
     text = body[:_EXCERPT].decode("utf-8", "replace")
-    kind = Unavailable if status in {502, 503, 504} else Unreadable
+    kind = Unavailable if status in _GATEWAY else Unreadable
     return kind(status, text.encode("unicode_escape").decode("ascii")[:_EXCERPT])
 
 
@@ -196,11 +197,15 @@ def _object(status: int, answer: dict[str, Any], body: bytes) -> ExchangeError:
     if _RATE_LIMIT.search(words):
         return RateLimited(RATE_LIMIT_PAUSE)
     code = answer.get("code")
-    return unreadable(code if isinstance(code, int) and code in {502, 503, 504} else status, body)
+    return unreadable(code if isinstance(code, int) and code in _GATEWAY else status, body)
 
 
 def _foreign(status: int, body: bytes) -> ExchangeError:
     """HTML of a gateway, plain text, half an answer, or nothing."""
-    if status >= 400 and _RATE_LIMIT.search(body[:_SEARCHED].decode("utf-8", "replace")):
+    if (
+        status >= 400
+        and status not in _GATEWAY
+        and _RATE_LIMIT.search(body[:_SEARCHED].decode("utf-8", "replace"))
+    ):
         return RateLimited(RATE_LIMIT_PAUSE)
     return unreadable(status, body)

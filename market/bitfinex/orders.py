@@ -422,7 +422,7 @@ def as_new_order(order: Order) -> NewOrder:
         amount=order.amount.copy_abs(),
         **{name: prices[name] for name in _PRICES.get(basic, ())},
         flags=Flag(order.flags or 0) & _ALL_FLAGS & ~Flag.OCO,
-        tif=None if order.mts_tif is None else datetime.fromtimestamp(order.mts_tif / 1000, UTC),
+        tif=None if not order.mts_tif else datetime.fromtimestamp(order.mts_tif / 1000, UTC),
         leverage=int(lev) if lev and _DERIVATIVE.fullmatch(order.symbol) else None,
         gid=order.gid,
     )

@@ -15,6 +15,7 @@ from market.bitfinex import rest
 from market.bitfinex.errors import ExchangeError, LimiterClosed, Maintenance, RateLimited
 from market.bitfinex.messages import AnyTicker
 from market.client import RestClient
+from market.conf import exchange
 from market.feed.holder import is_gone
 from market.feed.ports import LedgerAway, RestFailed
 from market.feed.status import IN_MAINTENANCE, UNREACHABLE
@@ -112,9 +113,10 @@ def _hold(range_: int, holder: str, ttl: float) -> bool:
 
 
 def _load(range_: int) -> dict[str, str]:
-    saved = SavedQuotes.objects.filter(range=range_).first()
+    saved = SavedQuotes.objects.filter(range=range_, exchange=exchange().mode).first()
     return dict(saved.rows) if saved else {}
 
 
 def _save(range_: int, rows: dict[str, str]) -> None:
-    SavedQuotes.objects.update_or_create(range=range_, defaults={"rows": rows})
+    row = {"rows": rows, "exchange": exchange().mode}
+    SavedQuotes.objects.update_or_create(range=range_, defaults=row)

@@ -242,7 +242,9 @@ def limit_run(there: servers.Exchange, seen: dict[str, Any]) -> Run:
 
 def all_of(names: Sequence[str], kind: str, name: str) -> Callable[[Results], float]:
     """The worst of these clients."""
-    return lambda results: max(results.worst(f"{kind}/{each}", lambda r: r[name]) for each in names)
+    return lambda results: max(
+        results.largest(f"{kind}/{each}", lambda r: r[name]) for each in names
+    )
 
 
 def ratio(database: str, way: str) -> Callable[[Results], float]:
@@ -257,7 +259,7 @@ def added(database: str, way: str) -> Callable[[Results], float]:
 
 def asked(way: str, what: str) -> Callable[[Results], float]:
     return lambda results: max(
-        results.worst(f"cost/{each}", lambda r: r[way][what]) for each in OURS
+        results.largest(f"cost/{each}", lambda r: r[way][what]) for each in OURS
     )
 
 

@@ -81,6 +81,10 @@ class OpenLimiter(Limiter):
         self.acquired: list[tuple[str, Lane, int | None]] = []
         self.blocks: list[tuple[str, float]] = []
         self.closed = False
+        self.blocked = 0.0
+
+    def blocked_for(self) -> float:
+        return self.blocked
 
     def acquire(
         self, scope: str, lane: Lane = "read", deadline: float = 0.0, user: int | None = None

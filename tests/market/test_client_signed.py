@@ -255,6 +255,37 @@ def test_a_key_busy_past_the_deadline_sends_nothing(
     assert server.asked == []
 
 
+def test_who_stands_in_line_while_the_address_is_blocked_sends_nothing(
+    rest_client: RestClient,
+    server: Server,
+    limiter: OpenLimiter,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    busy_for(9, 1_000, signing_key, monkeypatch)
+    limiter.blocked = 60.0
+    with pytest.raises(Unreachable, match="SlotMissed"):
+        rest_client.call(account.permissions(), signing_key)
+    assert server.asked == []
+    assert len(limiter.acquired) == client.SLOTS_A_CALL  # the real one would say when to come back
+
+
+@pytest.mark.parametrize("learn", ["nonce_accepted", "nonce_refused"])
+def test_an_answer_stands_even_if_the_nonces_cannot_be_told(
+    rest_client: RestClient,
+    server: Server,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+    learn: str,
+):
+    def away(_: object) -> None:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr(signer, learn, away)
+    server.answers = [NONCE_SMALL, http("200 OK", SCOPES)]
+    assert rest_client.call(account.permissions(), signing_key)
+
+
 def test_without_a_database_nothing_is_signed_or_sent(
     rest_client: RestClient,
     server: Server,

@@ -30,7 +30,9 @@ def sandbox(exchange_server, settings, transactional_db):
 
 def store(age=timedelta(0), **rows):
     at = timezone.now() - age
-    ExchangeInfo.objects.update_or_create(name=NAME, defaults={"value": rows, "read_at": at})
+    ExchangeInfo.objects.update_or_create(
+        name=f"sandbox {NAME}", defaults={"value": rows, "read_at": at}
+    )
 
 
 def test_the_configuration_is_read_without_making_anybody_wait(sandbox):

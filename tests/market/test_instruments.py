@@ -60,9 +60,6 @@ def test_a_name_that_cannot_be_a_symbol_is_left_out():
         [["BTCUSD"]],
         [None, [], [], [], []],
         [[1], [], [], [], []],
-        [[], [], [], {}, []],
-        [[], [], [], [["BTCUSD"]], []],
-        [[], [], [], [], "x"],
     ],
 )
 def test_an_answer_of_another_shape_replaces_nothing(values: list[Any]):
@@ -87,3 +84,9 @@ def test_every_recorded_pair_has_a_smallest_and_a_largest_order(recordings: Path
     assert len(found) == len(pairs) + len(futures) > 200
     sizes = [(one.smallest, one.largest) for one in found.values()]
     assert all(small and large and small < large for small, large in sizes)
+
+
+@pytest.mark.parametrize("sizes", [None, {}, "x", [["BTCUSD"]], [[1, []]]])
+def test_sizes_of_another_shape_are_unknown(sizes: Any):
+    found = read_instruments([["BTCUSD"], [], [], sizes, []])
+    assert found == {"tBTCUSD": Instrument("tBTCUSD", frozenset({"exchange"}))}

@@ -93,8 +93,8 @@ def test_a_client_id_that_exists_is_replaced(recorded: Recorded, monkeypatch: py
 
 def test_a_preview_is_confirmed_once(previewed: OrderIntent, signing_key: ApiKey):
     again = stored(previewed)
-    assert intents.confirm(previewed, policy=KeyPolicy(), wait=WAIT)
-    assert not intents.confirm(again, policy=KeyPolicy(), wait=WAIT)
+    assert intents.confirm(previewed, policy=KeyPolicy(), value=VALUE, wait=WAIT)
+    assert not intents.confirm(again, policy=KeyPolicy(), value=VALUE, wait=WAIT)
     assert again.state == previewed.state == OrderState.INTENT
     assert again.cid == stored(previewed).cid == previewed.cid
     assert spent(previewed) == MICROS
@@ -104,10 +104,10 @@ def test_a_preview_is_confirmed_once(previewed: OrderIntent, signing_key: ApiKey
 def test_a_preview_lives_for_a_minute(previewed: OrderIntent):
     previewed.created_at -= timedelta(seconds=61)
     with pytest.raises(PreviewGone):
-        intents.confirm(previewed, policy=KeyPolicy(), wait=WAIT)
+        intents.confirm(previewed, policy=KeyPolicy(), value=VALUE, wait=WAIT)
     OrderIntent.objects.update(state=OrderState.ACCEPTED)
     previewed.created_at -= timedelta(seconds=61)
-    assert not intents.confirm(previewed, policy=KeyPolicy(), wait=WAIT)
+    assert not intents.confirm(previewed, policy=KeyPolicy(), value=VALUE, wait=WAIT)
     assert previewed.state == OrderState.ACCEPTED
 
 
@@ -124,7 +124,7 @@ def test_what_the_policy_has_no_room_for_leaves_no_trace(
     recorded()
     events = AuditEvent.objects.count()
     with pytest.raises(OrderRefused) as caught:
-        intents.confirm(previewed, policy=policy, wait=WAIT)
+        intents.confirm(previewed, policy=policy, value=VALUE, wait=WAIT)
     assert caught.value.reason == reason
     assert stored(previewed).state == OrderState.PREVIEW
     assert (spent(previewed), AuditEvent.objects.count()) == (MICROS, events)
@@ -132,7 +132,22 @@ def test_what_the_policy_has_no_room_for_leaves_no_trace(
 
 def test_a_minute_with_room_takes_another_order(recorded: Recorded, previewed: OrderIntent):
     recorded()
-    assert intents.confirm(previewed, policy=KeyPolicy(orders_a_minute=2), wait=WAIT)
+    assert intents.confirm(previewed, policy=KeyPolicy(orders_a_minute=2), value=VALUE, wait=WAIT)
+
+
+def test_a_confirmed_order_counts_with_what_it_is_worth_by_then(previewed: OrderIntent):
+    intents.confirm(previewed, policy=KeyPolicy(), value=Decimal(300), wait=WAIT)
+    assert spent(previewed) == stored(previewed).value_micros == 300_000_000
+
+
+def test_orders_of_a_time_to_come_do_not_count_for_this_minute(
+    recorded: Recorded, previewed: OrderIntent
+):
+    recorded()
+    ahead = timezone.now() + timedelta(hours=1)  # the clock was set back since
+    OrderIntent.objects.filter(state=OrderState.INTENT).update(confirmed_at=ahead)
+    policy = KeyPolicy(orders_a_minute=1)
+    assert intents.confirm(previewed, policy=policy, value=VALUE, wait=WAIT)
 
 
 def test_a_new_day_begins_at_nothing(recorded: Recorded):
@@ -146,6 +161,8 @@ def test_a_clock_set_back_over_midnight_begins_no_new_day(recorded: Recorded):
     OrderTally.objects.update(day=timezone.now().date() + timedelta(days=1))
     recorded()
     assert spent(intent) == 2 * MICROS
+    OrderTally.objects.update(day=timezone.now().date() + timedelta(days=400))
+    assert spent(recorded()) == MICROS  # no clock was that far ahead for long
 
 
 def test_a_change_reserves_only_what_it_adds(recorded: Recorded, signing_key: ApiKey):
@@ -154,6 +171,9 @@ def test_a_change_reserves_only_what_it_adds(recorded: Recorded, signing_key: Ap
         intents.reserve_more(signing_key, Decimal(-5))
         assert spent(intent) == MICROS
         intents.reserve_more(signing_key, Decimal(1))
+        intents.give_back(signing_key, Decimal(-5))
+        intents.give_back(signing_key, Decimal(2))
+        intents.reserve_more(signing_key, Decimal(2))
     assert spent(intent) == MICROS + 1_000_000
 
 
@@ -217,6 +237,22 @@ def test_what_was_sent_again_meanwhile_is_not_given_up(recorded: Recorded):
     assert stored(intent).state == OrderState.SENDING
 
 
+def test_words_of_the_exchange_are_kept_as_text_to_be_read(recorded: Recorded):
+    intent = recorded()
+    intents.begin(intent, 17)
+    intents.accept(intent, row_of(intent, status="ACT\x00IVE\x1b[31m" + "x" * 400))
+    assert stored(intent).status.startswith("ACT IVE [31mx")
+    assert len(stored(intent).status) == 300
+
+
+def test_an_order_that_was_erased_meanwhile_is_nobodys_trouble(recorded: Recorded):
+    intent = recorded()
+    intents.begin(intent, 17)
+    OrderIntent.objects.all().delete()
+    intents.accept(intent, row_of(intent))
+    assert not OrderIntent.objects.exists()
+
+
 def test_an_order_that_appears_late_is_the_truth(recorded: Recorded):
     intent = recorded()
     intents.begin(intent, 17)
@@ -244,9 +280,3 @@ def test_with_its_key_the_truth_is_lost(recorded: Recorded):
     intents.doubt(intent, "no answer")
     intents.lose_key(intent, "revoked")
     assert stored(intent).state == OrderState.KEY_GONE
-
-
-def test_the_day_of_a_client_id_is_that_of_its_sending(recorded: Recorded):
-    intent = recorded()
-    intent.sent_at = datetime(2026, 11, 28, 23, 59, tzinfo=UTC)
-    assert intents.cid_day(intent).isoformat() == "2026-11-28"

@@ -37,13 +37,14 @@ def of_type(order_type: str, **prices: Any) -> NewOrder:
         (order(side="sell", price=Decimal(150)), 300),
         (of_type("EXCHANGE MARKET"), 202),
         (of_type("EXCHANGE STOP", price=Decimal(130)), 260),
-        (of_type("EXCHANGE TRAILING STOP", price_trailing=Decimal(5)), 202),
+        (of_type("EXCHANGE TRAILING STOP", price_trailing=Decimal(5)), 210),
         (of_type("EXCHANGE FOK", price=Decimal(90)), 180),
         (
             of_type("EXCHANGE STOP LIMIT", price=Decimal(120), price_aux_limit=Decimal(125)),
             250,
         ),
         (order(side="sell", flags=Flag.OCO, price_oco_stop=Decimal(160)), 320),
+        (order(price=Decimal(1), flags=Flag.OCO, price_oco_stop=Decimal(2)), 202),
         (order(symbol="tETHBTC", price=Decimal("0.04")), 8),  # in BTC, which costs 100 USD
     ],
 )
@@ -104,6 +105,7 @@ def test_within_the_policy_the_value_is_told():
         (order(price=Decimal(106)), 1.0, ["far"]),
         (order(price=Decimal(105)), 1.0, []),
         (of_type("EXCHANGE MARKET"), 1.0, ["market_impact"]),
+        (order(flags=Flag.OCO, price_oco_stop=Decimal(120)), 1.0, ["market_impact"]),
     ],
 )
 def test_the_review_names_what_to_look_at_twice(asked: NewOrder, age, concerns):

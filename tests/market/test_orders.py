@@ -3,6 +3,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import OperationalError
 
@@ -114,6 +115,35 @@ def test_every_failure_ends_in_what_is_known(
     assert stored(intent).state == intent.state == state
     assert words in intent.reason
     assert client.paths == [SUBMIT]
+
+
+def test_flags_may_be_given_as_a_number(client: ScriptedClient, signing_key: ApiKey):
+    place(signing_key, flags=64 | 4096)
+    assert client.bodies[-1]["flags"] == 4160
+
+
+def test_a_database_that_fails_after_the_order_left_is_not_told_as_a_failure(
+    client: ScriptedClient, signing_key: ApiKey, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: Any) -> None:
+        raise OperationalError("gone")
+
+    client.answers[SUBMIT] = [LOST]
+    monkeypatch.setattr(resolver, "follow", away)
+    assert place(signing_key).state == OrderState.UNKNOWN
+    client.answers[SUBMIT] = [placed]
+    monkeypatch.setattr(resolver, "settle_due", away)
+    assert place(signing_key).state == OrderState.ACCEPTED
+
+
+def test_a_script_settles_what_an_earlier_one_left_in_doubt(
+    client: ScriptedClient, signing_key: ApiKey
+):
+    client.answers[SUBMIT] = [LOST, placed]
+    lost = place(signing_key)
+    client.answers[OPEN] = [[order_row(cid=lost.cid)]]
+    place(signing_key)
+    assert stored(lost).state == OrderState.ACCEPTED
 
 
 def test_a_refusal_before_anything_left_is_noted_from_the_intent(
@@ -328,6 +358,8 @@ def test_g07_a_halt_of_orders_lets_cancels_pass(client: ScriptedClient, signing_
 OLD = order_row(id=5, amount=Decimal("-0.01"), amount_orig=Decimal("-0.02"), price=Decimal(70_000))
 NEW = order_row(id=5, amount=Decimal("-0.03"), amount_orig=Decimal("-0.03"), price=Decimal(71_000))
 
+TRADED = msgspec.structs.replace(NEW, amount=Decimal("-0.005"), amount_orig=Decimal("-0.02"))
+
 
 def change(key: ApiKey, **changed: Any) -> orders.Change:
     wanted: dict[str, Any] = {"amount": Decimal("0.03"), "price": Decimal(71_000)}
@@ -349,6 +381,21 @@ def test_what_is_left_out_of_a_change_stays(client: ScriptedClient, signing_key:
     change(signing_key, price=Decimal(69_000))
     assert client.bodies[-1] == {"id": 5, "price": "69000"}
     assert OrderTally.objects.count() == 0
+
+
+def test_a_change_of_the_price_alone_is_seen_whatever_was_traded(
+    client: ScriptedClient, signing_key: ApiKey
+):
+    client.answers[OPEN] = [[OLD], [TRADED]]
+    client.answers[UPDATE] = [LOST]
+    assert change(signing_key, price=Decimal(71_000)).state == "changed"
+
+
+def test_a_change_that_was_not_made_counts_for_nothing(client: ScriptedClient, signing_key: ApiKey):
+    client.answers[OPEN] = [[OLD]]
+    client.answers[UPDATE] = [NOT_FOUND]
+    assert change(signing_key).state == "gone"
+    assert OrderTally.objects.get().micros == 0
 
 
 def test_a_change_is_held_to_the_policy(client: ScriptedClient, signing_key: ApiKey):
@@ -374,6 +421,7 @@ def test_an_order_that_is_not_open_is_not_changed(client: ScriptedClient, signin
         (LOST, [[NEW]], "changed"),
         (LOST, [[OLD], [NEW]], "changed"),
         (LOST, [[OLD]], "unchanged"),
+        (LOST, [[TRADED]], "unknown"),
         (LOST, [[]], "gone"),
         (LOST, [LOST], "unknown"),
     ],

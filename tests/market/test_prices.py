@@ -1,11 +1,12 @@
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from market import prices
-from market.bitfinex.errors import Unreachable
+from market.bitfinex.errors import Rejected, Unreachable
 from market.bitfinex.messages import FundingTicker, Ticker
 from market.models import ExchangeInfo, SavedQuotes
 from market.rates import Price
@@ -26,7 +27,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> ScriptedClient:
 
 
 def save(**changed: object) -> None:
-    SavedQuotes.objects.create(range=0, rows={"tBTCUSD": SAVED})
+    SavedQuotes.objects.create(range=0, exchange="sandbox", rows={"tBTCUSD": SAVED})
     SavedQuotes.objects.update(**changed) if changed else None
 
 
@@ -44,16 +45,36 @@ def test_what_was_saved_long_ago_is_asked_anew(client: ScriptedClient, age: time
     assert client.paths == [TICKERS]
 
 
+def test_rows_that_the_feed_does_not_vouch_for_are_asked_anew(client: ScriptedClient):
+    save(rows={"tBTCUSD": SAVED.replace(",1,1]", ",1,2]")})
+    assert prices.known_prices("tBTCUSD")["tBTCUSD"].last == Decimal("50000.5")
+
+
+def test_prices_of_another_exchange_are_none(client: ScriptedClient):
+    save(exchange="live")
+    assert prices.known_prices("tBTCUSD")["tBTCUSD"].last == Decimal("50000.5")
+    ExchangeInfo.objects.update(name="live tickers")
+    prices.known_prices("tBTCUSD")
+    assert len(client.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [Rejected(10020, "symbols: invalid"), {}])
+def test_where_all_tickers_do_not_help_the_pairs_own_is_asked(client: ScriptedClient, answer: Any):
+    client.answers[TICKERS] = [answer, {"tBTCUSD": TICKER}]
+    assert prices.known_prices("tBTCUSD")["tBTCUSD"].last == Decimal("50000.5")
+    assert len(client.asked) == 2
+
+
 def test_one_question_serves_every_pair_and_process_for_a_while(client: ScriptedClient):
     assert prices.known_prices("tBTCUSD")["tBTCUSD"] == Price(
         Decimal(50_000), Decimal("50001.5"), Decimal("50000.5")
     )
     assert prices.known_prices("tETHUSD")["tETHUSD"].last == Decimal("50000.5")
     assert "tNOPE:USD" not in prices.known_prices("tNOPE:USD")
-    assert len(client.asked) == 1
+    assert len(client.asked) == 3  # for the pair that nobody lists, once more by its name
     ExchangeInfo.objects.update(read_at=timezone.now() - timedelta(seconds=31))
     prices.known_prices("tBTCUSD")
-    assert len(client.asked) == 2
+    assert len(client.asked) == 4
 
 
 def test_a_side_without_a_price_stays_unknown(client: ScriptedClient):

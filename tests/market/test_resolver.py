@@ -116,6 +116,33 @@ def test_a_clock_set_back_between_the_looks_begins_them_anew(
     assert row.missed_at <= timezone.now()
 
 
+def test_g09_a_clock_set_forward_between_the_looks_does_not_stand_for_the_wait(
+    client: ScriptedClient, lost: OrderIntent
+):
+    resolver.settle_due()
+    later(missed_at=timedelta(hours=1), check_at=timedelta(hours=1))
+    resolver.settle_due()
+    row = stored(lost)
+    assert row.state == OrderState.UNKNOWN
+    assert row.missed_at is not None
+    assert row.missed_at > timezone.now() - timedelta(minutes=1)
+
+
+def test_trouble_with_one_order_keeps_no_other_in_doubt(
+    client: ScriptedClient, lost: OrderIntent, signing_key: ApiKey
+):
+    OrderIntent.objects.update(order_text="{}")
+    assert resolver.settle_due() == 1
+    assert stored(lost).state == OrderState.UNKNOWN
+
+
+def test_orders_of_another_exchange_wait_until_it_is_back(
+    client: ScriptedClient, lost: OrderIntent
+):
+    ApiKey.objects.update(exchange="live")
+    assert resolver.settle_due() == 0
+
+
 def test_an_intent_whose_process_ended_was_surely_not_sent(
     client: ScriptedClient, intent: OrderIntent
 ):
@@ -125,6 +152,22 @@ def test_an_intent_whose_process_ended_was_surely_not_sent(
     resolver.settle_due()
     assert (stored(intent).state, stored(intent).reason) == (OrderState.NOT_PLACED, CRASHED)
     assert client.asked == []
+
+
+def test_nothing_is_told_of_an_order_whose_sender_was_quicker(
+    client: ScriptedClient, intent: OrderIntent, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[OrderIntent] = []
+    monkeypatch.setattr(resolver, "_tell", told.append)
+    before = stored(intent)
+    intents.begin(intent, 17)
+    resolver._hand_over(before)
+    lose_late = stored(intent)
+    lose_late.missed_at = timezone.now() - resolver.SECOND_LOOK
+    intents.begin(intent, 18)
+    resolver._judge(lose_late, None)
+    assert told == []
+    assert stored(intent).state == OrderState.SENDING
 
 
 def test_a_sender_that_does_not_answer_is_relieved(client: ScriptedClient, intent: OrderIntent):
@@ -274,14 +317,6 @@ def test_following_ends_with_the_doubt_or_with_its_patience(
     resolver.follow(lost, 5)
     assert lost.state == OrderState.ACCEPTED
     resolver.follow(lost, 5)  # settled: nothing is asked
-
-
-def test_an_open_order_is_found_by_its_id(client: ScriptedClient, signing_key: ApiKey):
-    client.answers[OPEN] = [[order_row(id=5), order_row(id=6)]]
-    found = resolver.find_open(signing_key, 6)
-    assert found is not None
-    assert found.id == 6
-    assert resolver.find_open(signing_key, 7) is None
 
 
 async def test_the_task_goes_round_until_it_is_cancelled(monkeypatch: pytest.MonkeyPatch):

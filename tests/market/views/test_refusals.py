@@ -1,6 +1,6 @@
 from decimal import Decimal
 from typing import Any, get_args
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -18,7 +18,7 @@ from market.bitfinex.orders import OrderInvalid
 from market.order_errors import OrderRefused, PreviewGone, Reason
 from market.views.refusals import RULES, refusal
 
-KEY = uuid4()
+KEY = UUID(int=7)
 FACTS: dict[str, Any] = {
     "symbol": "tBTCUSD", "limit": Decimal("0.2"), "value": Decimal(1), "left": Decimal(5),
     "away": Decimal("0.31415"), "last": Decimal("0.00001234"), "currency": "XYZ",

@@ -82,7 +82,8 @@ def test_before_the_first_batch_the_saved_table_is_shown_as_stale(
     client, filled_hub, django_assert_num_queries
 ):
     filled_hub()
-    SavedQuotes.objects.create(range=0, rows={"tBTCUSD": row("tBTCUSD"), "tETHUSD": row("tETHUSD")})
+    rows = {"tBTCUSD": row("tBTCUSD"), "tETHUSD": row("tETHUSD")}
+    SavedQuotes.objects.create(range=0, exchange="sandbox", rows=rows)
     with django_assert_num_queries(1):
         html = client.get("/").content.decode()
     assert html.count('data-source="stale"') == 2 + 1  # and the legend
