@@ -46,6 +46,7 @@ ONCE = (
     "bfxdash/test_server.py",
     "bfxdash/test_settings.py",
     "browser/test_accounts_access.py",
+    "browser/test_orders_access.py",
     "browser/test_screenshots.py",
     "browser/test_tickers_access.py",
     "browser/test_tickers_recording.py",

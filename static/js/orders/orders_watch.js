@@ -1,7 +1,7 @@
 import { AccountSocket } from "../accounts/account_socket.js";
 
 const LOOK_EVERY = 15_000;
-const APART = 3000; // between two looks that the socket asks for
+const APART = 5000; // between two looks that the socket asks for: each asks the exchange
 
 /**
  * The page of orders shows itself anew when an order has changed; or says so when somebody is just

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts import keys
 from accounts.models import HaltLevel
-from market.orders import place_order
+from market.orders import Change, place_order
 from tests.trading import SUBMIT, Desk
 
 PAGE = "/orders/"
@@ -99,6 +99,58 @@ def test_cancels_pass_while_orders_are_halted(alice_browser, desk):
     one = {"one": f"{desk.key.pk}:{intent.order_id}"}
     assert "1 order" in page_after(alice_browser, alice_browser.post("/orders/cancel/", one))
     assert desk.cids(active=True) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "error", "code": 10001, "text": "order: locked"}, "refused it: order: locked"),
+        ({"kind": "lost", "before": True, "times": 3}, "may have reached Bitfinex"),
+    ],
+)
+def test_a_cancel_that_fails_is_told_truly(alice_browser, desk, fault, words):
+    intent = desk.place()
+    desk.exchange.fault(**fault, endpoint="auth/w/order/cancel")
+    one = {"one": f"{desk.key.pk}:{intent.order_id}"}
+    assert words in page_after(alice_browser, alice_browser.post("/orders/cancel/", one))
+    assert desk.cids(active=True) == [intent.cid]
+
+
+def test_nothing_is_cancelled_while_all_signing_is_halted(alice_browser, desk):
+    intent = desk.place()
+    keys.halt_keys(by=desk.owner, owner=desk.owner, level=HaltLevel.SIGNING, reason="test")
+    for path, fields in (
+        ("/orders/cancel/", {"one": f"{desk.key.pk}:{intent.order_id}"}),
+        ("/orders/cancel-all/", {"words": "CANCEL ALL"}),
+    ):
+        page = page_after(alice_browser, alice_browser.post(path, fields))
+        assert "Not cancelled" in page
+        assert "is halted" in page
+    assert desk.cids(active=True) == [intent.cid]
+
+
+def test_an_order_cannot_be_edited_without_the_exchange(alice_browser, desk):
+    intent = desk.place()
+    desk.exchange.stop()
+    assert "cannot be reached" in text(alice_browser.get(edit_address(desk, intent.order_id)))
+
+
+@pytest.mark.parametrize(
+    ("done", "words"),
+    [
+        (Change("gone", reason="It ended."), "Not changed. It ended."),
+        (Change("unknown", reason="No answer."), "Nobody can say yet whether it is changed"),
+        (Change("refused", reason="Too small."), "Not changed. Too small."),
+        (Change("unchanged", reason="Try it again."), "Not changed. Try it again."),
+    ],
+)
+def test_every_end_of_a_change_has_its_words(alice_browser, desk, monkeypatch, done, words):
+    monkeypatch.setattr("market.views.open_orders.update_order", lambda **given: done)
+    where = edit_address(desk, desk.place().order_id)
+    fields = {"amount": "0.02", "price": "21000"}
+    shown = text(alice_browser.post(where, fields))
+    fields["seen"] = shown.partition('name="seen" value="')[2].partition('"')[0]
+    assert words in text(alice_browser.post(where, fields, follow=True))
 
 
 def test_a_change_is_shown_before_it_is_made(alice_browser, desk):

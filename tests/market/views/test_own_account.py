@@ -55,6 +55,15 @@ def test_the_page_shows_wallets_positions_and_margin(alice_browser, desk):
         assert words in page
 
 
+@pytest.mark.parametrize(("side", "word"), [("buy", "long"), ("sell", "short")])
+def test_a_position_is_shown_with_its_side(alice_browser, desk, side, word):
+    desk.place(price=None, order_type="MARKET", side=side, amount=Decimal("0.02"))
+    page = text(alice_browser.get(of(desk, "/wallets/")))
+    row = page.partition(f'data-position="{SYMBOL}"')[2].partition("</tr>")[0]
+    assert word in row
+    assert ">0.02<" in row
+
+
 def test_a_key_without_the_permission_says_so(open_desk, prices):
     desk = open_desk(orders=["read", "write"])
     browser = browser_of(desk.owner, proof="mfa")
@@ -92,6 +101,15 @@ def test_an_export_has_every_digit_and_leaves_its_event(alice_browser, desk):
     assert Decimal(row["amount"]) == Decimal("0.0123")
     assert row["created_utc"].endswith("+00:00")
     assert AuditEvent.objects.filter(tag="audit.exported", key=desk.key.pk).count() == 1
+
+
+def test_trades_are_exported_too(alice_browser, desk):
+    desk.place(price=None, order_type="EXCHANGE MARKET", side="sell", amount=Decimal("0.02"))
+    answer = alice_browser.get(of(desk, "/orders/trades.csv"))
+    rows = list(csv.DictReader(io.StringIO(text(answer), newline="")))
+    assert sum(Decimal(row["amount"]) for row in rows) == Decimal("-0.02")
+    assert {row["symbol"] for row in rows} == {SYMBOL}
+    assert AuditEvent.objects.filter(tag="audit.exported").count() == 1
 
 
 def test_an_export_wants_a_fresh_proof(desk, alice_browser):
