@@ -22,6 +22,13 @@ class Cancelled:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Burnt:
+    """The exchange took the largest nonce there is; or in plain words why that is not known."""
+
+    problem: str = ""
+
+
 class KeyExchange(Protocol):
     """Each call signs with `accounts.signer`, so it is made outside any transaction."""
 
@@ -32,6 +39,11 @@ class KeyExchange(Protocol):
 
     def cancel_all(self, key: ApiKey) -> Cancelled:
         """Cancels all open orders, within ten seconds; says so instead of raising."""
+        raise NotImplementedError
+
+    def burn(self, key: ApiKey) -> Burnt:
+        """One read with the largest nonce: by the exchange's rule it takes no other request of
+        this key afterwards, from whomever. Says what went wrong instead of raising."""
         raise NotImplementedError
 
 

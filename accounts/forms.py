@@ -203,6 +203,13 @@ class RevokeForm(ReasonForm):
         required=False,
         help_text="Best effort, ten seconds at most; then the key is wiped in any case.",
     )
+    burn = forms.BooleanField(
+        label="Burn its nonces",
+        required=False,
+        help_text="For a key that leaked: one last request with the largest number there is. By "
+        "Bitfinex’s written rule it takes no other request of this key afterwards, whoever sends "
+        "it, other programs of yours too. Tried on the sandbox only: delete the key there anyway.",
+    )
 
 
 class EmailForm(forms.Form):

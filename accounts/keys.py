@@ -26,7 +26,7 @@ from accounts.errors import (
     KeyRevoked,
     NotAllowed,
 )
-from accounts.exchange import Cancelled
+from accounts.exchange import Burnt, Cancelled
 from accounts.halts import apply_to, halt_keys, lock_halts
 from accounts.key_rows import change, locked, tell
 from accounts.models import ApiKey, HaltLevel, KeyState, User
@@ -57,10 +57,12 @@ LABEL_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """The revoked key, and what became of its open orders when they were to be cancelled."""
+    """The revoked key; what became of its open orders when they were to be cancelled, and of its
+    nonces when they were to be burnt."""
 
     key: ApiKey
     cancelled: Cancelled | None = None
+    burnt: Burnt | None = None
 
 
 @sensitive_variables("api_key", "api_secret")
@@ -159,18 +161,25 @@ def set_policy(*, key: ApiKey, by: User, policy: KeyPolicy) -> ApiKey:
 
 
 def revoke_key(
-    *, key: ApiKey, by: User | None, reason: str, cancel_orders: bool = False
+    *,
+    key: ApiKey,
+    by: User | None,
+    reason: str,
+    cancel_orders: bool = False,
+    burn: bool = False,
 ) -> Revocation:
     """Wipes the secret: from this commit on nothing is signed with the key any more.
 
-    With `cancel_orders` placing is stopped first and all orders are cancelled, as far as the
-    exchange answers. `by` is none for the host's command line. Revoking twice changes nothing.
+    With `cancel_orders` placing is stopped first and all orders are cancelled, with `burn` the last
+    request uses up every nonce of the key; both as far as the exchange answers. `by` is none for
+    the host's command line. Revoking twice changes nothing.
     """
     _require_safety(key, by)
     cancelled = _cancel_orders(key, by, reason) if cancel_orders else None
+    burnt = _burn(key) if burn else None
     with transaction.atomic():
-        _wipe(key, by, reason)
-    return Revocation(ApiKey.objects.get(pk=key.pk), cancelled)
+        _wipe(key, by, reason, burnt)
+    return Revocation(ApiKey.objects.get(pk=key.pk), cancelled, burnt)
 
 
 def revoke_all(
@@ -246,7 +255,14 @@ def _cancel_orders(key: ApiKey, by: User | None, reason: str) -> Cancelled:
         return Cancelled(None, str(error))
 
 
-def _wipe(key: ApiKey, by: User | None, reason: str) -> None:
+def _burn(key: ApiKey) -> Burnt:
+    try:
+        return exchange.backend().burn(key)
+    except AccountsError as error:
+        return Burnt(str(error))
+
+
+def _wipe(key: ApiKey, by: User | None, reason: str, burnt: Burnt | None) -> None:
     living = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
     changed = living.update(
         revoked_at=timezone.now(),
@@ -259,7 +275,8 @@ def _wipe(key: ApiKey, by: User | None, reason: str) -> None:
     if changed:
         transaction.on_commit(lambda: _note_revoked(key))
         tell(signals.key_revoked, key)
-        audit.record(Tag.KEY_REVOKED, actor=by, about=key, data={"reason": reason})
+        burning = {"burnt": burnt.problem or "yes"} if burnt else {}
+        audit.record(Tag.KEY_REVOKED, actor=by, about=key, data={"reason": reason, **burning})
 
 
 def _note_revoked(key: ApiKey) -> None:

@@ -16,7 +16,7 @@ from accounts.querysets import ApiKeyQuerySet
 QUIET_AFTER = timedelta(seconds=3)  # the last send window of a revoked key, and a margin
 FIRST_GAP_US = 50_000
 SHARED_AFTER = 3  # refused nonces in a row: someone else uses this key
-Act = Literal["read", "cancel", "place"]
+Act = Literal["read", "cancel", "place", "burn"]  # burn: read, with the largest nonce there is
 ACTS: tuple[Act, ...] = get_args(Act)
 
 

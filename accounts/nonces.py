@@ -5,6 +5,9 @@ the nonce `max(last + 1, now)` and a send time at least one gap after the former
 held while the request flies: a killed or frozen worker blocks nobody. Times are µs since the
 epoch, of the database's clock on PostgreSQL (several machines), of this machine's on SQLite.
 
+The act `burn` gets the largest nonce that the exchange knows, so that no other can follow it, from
+whomever. It is the last thing a key does.
+
 A nonce that the exchange refused (10114) was not executed. The next one is higher anyway; when
 refusals go on, somebody else uses the key, and the floor is raised in steps.
 """
@@ -41,6 +44,7 @@ WIDEST_GAP_US = 250_000
 SHORTEST_WAIT_US = 1_000
 CEILING = MAX_NONCE - 1_000 * SECOND
 REFUSALS = 12  # in a row, then the key is given up
+MANY = 32_767  # more than the column holds
 DAY = 86_400 * SECOND
 STEPS = (0, 60 * SECOND, DAY, 365 * DAY, 3_650 * DAY, 36_500 * DAY)
 
@@ -52,7 +56,8 @@ WHERE k.uuid = %(key)s AND k.exchange = %(exchange)s
   AND k.revoked_at IS NULL AND k.halt < %(halt)s AND k.wrapped_dek IS NOT NULL
   AND (k.state = 'usable' OR (k.state = 'unverified' AND %(act)s = 'read'))
   AND (%(act)s <> 'place' OR (k.generation = %(generation)s AND k.armed_until > {now_at}))
-  AND k.bump < {refusals} AND {nonce} <= {ceiling} AND {slot} <= {now} + {ahead}
+  AND k.bump < {refusals} AND k.last_nonce < {nonce} AND {nonce} <= {ceiling}
+  AND {slot} <= {now} + {ahead}
 RETURNING last_nonce, send_at, {now}, bump, owner_id, generation, policy_text,
   kek_version, wrapped_dek, sealed_key, sealed_secret
 """
@@ -84,7 +89,7 @@ def grant(key: ApiKey, act: Act, *, now: int | None = None) -> Grant:
         now = time.time_ns() // 1000
     _refuse_inside_a_transaction()
     with connection.cursor() as cursor:
-        cursor.execute(_SQL[connection.vendor], _arguments(key, act, now))
+        cursor.execute(_SQL[connection.vendor, act == "burn"], _arguments(key, act, now))
         row = cursor.fetchone()
     if row is None:
         raise _refusal(key, act, now)
@@ -141,31 +146,37 @@ def _refuse_inside_a_transaction() -> None:
         raise RuntimeError("a grant must not be part of a transaction")
 
 
-def _statement(vendor: str) -> str:
-    """The same grant in both dialects. On PostgreSQL the clock is read once, in `n`."""
+def _statement(vendor: str, *, burns: bool) -> str:
+    """The same grant in both dialects. On PostgreSQL the clock is read once, in `n`. Burning is for
+    a key that somebody else may be using, so refusals do not hold it up."""
     on_server = vendor == "postgresql"
     larger, now = ("GREATEST", "n.now") if on_server else ("MAX", "%(now)s")
     free = f"CASE WHEN k.send_at > {now} + {STRAY_US} THEN 0 ELSE k.send_at + k.gap END"
     slot = f"{larger}({free}, {now})"
     return GRANT.format(
         slot=slot,
-        nonce=f"{larger}(k.last_nonce + 1, {slot})",
+        nonce=str(MAX_NONCE) if burns else f"{larger}(k.last_nonce + 1, {slot})",
         now=now,
         now_at=f"to_timestamp({now} / 1000000.0)" if on_server else "%(now_at)s",
         clock=CLOCK if on_server else "",
         larger=larger,
         first_gap=FIRST_GAP_US,
-        refusals=REFUSALS,
-        ceiling=CEILING,
+        refusals=MANY if burns else REFUSALS,
+        ceiling=MAX_NONCE if burns else CEILING,
         ahead=AHEAD_US,
     )
 
 
-_SQL = {vendor: _statement(vendor) for vendor in ("postgresql", "sqlite")}
+_SQL = {
+    (vendor, burns): _statement(vendor, burns=burns)
+    for vendor in ("postgresql", "sqlite")
+    for burns in (False, True)
+}
 _HALTS: dict[Act, HaltLevel] = {
     "read": HaltLevel.SIGNING,
     "cancel": HaltLevel.SIGNING,
     "place": HaltLevel.ORDERS,
+    "burn": HaltLevel.SIGNING,
 }
 
 
@@ -225,9 +236,15 @@ def _never(row: ApiKey, act: Act) -> AccountsError | None:
         return KeyNotReady(row.uuid, row.state)
     if row.halt >= _HALTS[act]:
         return KeyHalted(row.uuid, row.halt)
-    if row.bump >= REFUSALS or row.last_nonce >= CEILING:
+    if _is_exhausted(row, act):
         return NonceExhausted(row.uuid)
     return None
+
+
+def _is_exhausted(row: ApiKey, act: Act) -> bool:
+    if act == "burn":
+        return row.last_nonce >= MAX_NONCE
+    return row.bump >= REFUSALS or row.last_nonce >= CEILING
 
 
 def _not_now(row: ApiKey, key: ApiKey, act: Act, now: int) -> AccountsError:

@@ -52,7 +52,13 @@ SLOTS_A_CALL = 4
 READS = "auth/r/"
 """How the path of an account call begins that changes nothing."""
 
-ACTS: Mapping[Lane, Act] = {"read": "read", "look_up": "read", "place": "place", "cancel": "cancel"}
+ACTS: Mapping[Lane, Act] = {
+    "read": "read",
+    "look_up": "read",
+    "place": "place",
+    "cancel": "cancel",
+    "burn": "burn",
+}
 """What a call of this lane is signed for."""
 
 BeforeSend = Callable[[int], None]

@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 
 from accounts.errors import ExchangeUnavailable, KeyRejected
-from accounts.exchange import Cancelled
+from accounts.exchange import Burnt, Cancelled
 from accounts.models import ApiKey
 from accounts.permissions import Permissions
 from market.bitfinex import account, orders
@@ -53,6 +53,13 @@ class BitfinexKeys:
         if told is None:
             return Cancelled(None, "an answer was lost, but none was open a moment later")
         return Cancelled(told)
+
+    def burn(self, key: ApiKey) -> Burnt:
+        try:
+            self._client.call(account.permissions(), key, lane="burn", deadline=CANCEL_PATIENCE)
+        except ExchangeError as error:
+            return Burnt(str(error))
+        return Burnt()
 
     def _tell_all_to_end(self, key: ApiKey) -> int:
         request = orders.cancel_all()

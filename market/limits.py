@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-Lane = Literal["read", "place", "look_up", "cancel"]
-"""`look_up` settles an order whose reply was lost; it and `cancel` may use what is kept for them,
-so that they leave at once when reading and placing have used up the rest."""
+Lane = Literal["read", "place", "look_up", "cancel", "burn"]
+"""`look_up` settles an order whose reply was lost, `burn` uses up the nonces of a leaked key. These
+and `cancel` may use what is kept for them, so that they leave at once when reading and placing have
+used up the rest."""
 
-URGENT: frozenset[Lane] = frozenset({"look_up", "cancel"})
+URGENT: frozenset[Lane] = frozenset({"look_up", "cancel", "burn"})
 
 WINDOW = 60.0
 BLOCK = 60.0

@@ -23,7 +23,7 @@ from accounts.errors import (
     MasterKeyError,
     SealBroken,
 )
-from accounts.exchange import Cancelled
+from accounts.exchange import Burnt, Cancelled
 from accounts.forms import HaltForm, KeyForm, PolicyForm, RevokeForm
 from accounts.models import ApiKey, Halt, KeyState, User
 from accounts.stepup import step_up
@@ -187,6 +187,8 @@ def revoke_key(request: HttpRequest, pk: UUID) -> HttpResponse:
         messages.success(request, f"Key {key} is revoked. Now delete it at Bitfinex too.")
         if done.cancelled:
             messages.info(request, cancelled_words(done.cancelled))
+        if done.burnt:
+            messages.info(request, burnt_words(done.burnt))
         return redirect("accounts:key", pk)
     return render(request, "accounts/key_revoke.html", {"key": KeyShown(key, _now()), "form": form})
 
@@ -245,6 +247,12 @@ def cancelled_words(done: Cancelled) -> str:
     if done.orders is None:
         return f"Its open orders may still stand: {done.problem}. Look at Bitfinex."
     return f"Open orders cancelled before: {done.orders}."
+
+
+def burnt_words(done: Burnt) -> str:
+    if done.problem:
+        return f"Its nonces may not be burnt: {done.problem}. Delete the key at Bitfinex now."
+    return "Its nonces are burnt: by its rule the exchange takes nothing of this key any more."
 
 
 def sandbox_keys_url() -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from accounts.exchange import Cancelled, KeyExchange
+from accounts.exchange import Burnt, Cancelled, KeyExchange
 from accounts.models import ApiKey
 from accounts.permissions import Permissions
 
@@ -30,6 +30,10 @@ class FakeExchange(KeyExchange):
     def cancel_all(self, key: ApiKey) -> Cancelled:
         self._note("cancel_all", key)
         return self.cancelled
+
+    def burn(self, key: ApiKey) -> Burnt:
+        self._note("burn", key)
+        return Burnt()
 
     def _note(self, what: str, key: ApiKey) -> None:
         now = ApiKey.objects.get(pk=key.pk)

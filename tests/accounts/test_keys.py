@@ -20,7 +20,7 @@ from accounts.errors import (
     PermissionMissing,
     SealBroken,
 )
-from accounts.exchange import Cancelled
+from accounts.exchange import Burnt, Cancelled
 from accounts.models import ApiKey, AuditEvent, AuditHead, HaltLevel, KeyState, RootKey
 from accounts.permissions import Permissions
 from accounts.policy import KeyPolicy
@@ -229,6 +229,24 @@ def test_a_cancel_that_fails_does_not_hold_up_the_wipe(armed, alice, exchange, p
     done = keys.revoke_key(key=armed, by=alice, reason="leaked", cancel_orders=True)
     assert done.cancelled == Cancelled(None, str(problem))
     assert done.key.is_revoked
+
+
+def test_nonces_are_burnt_after_the_cancel_and_before_the_wipe(armed, alice, exchange):
+    done = keys.revoke_key(key=armed, by=alice, reason="leaked", cancel_orders=True, burn=True)
+    assert exchange.asked[-2:] == ["cancel_all usable halt 1", "burn usable halt 1"]
+    assert done.burnt == Burnt()
+    assert done.key.is_revoked
+    data = json.loads(AuditEvent.objects.get(tag="key.revoked").data)
+    assert data == {"reason": "leaked", "burnt": "yes"}
+
+
+@pytest.mark.parametrize("problem", [ExchangeUnavailable("time-out"), KeyHalted(uuid4(), 2)])
+def test_a_burning_that_fails_does_not_hold_up_the_wipe(armed, alice, exchange, problem):
+    exchange.problem = problem
+    done = keys.revoke_key(key=armed, by=alice, reason="leaked", burn=True)
+    assert done.burnt == Burnt(str(problem))
+    assert done.key.is_revoked
+    assert str(problem) in AuditEvent.objects.get(tag="key.revoked").data
 
 
 def test_all_keys_of_one_user_are_revoked(alice, bob, charlie, add_key):

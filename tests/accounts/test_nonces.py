@@ -151,6 +151,8 @@ HALTS = {
     (HaltLevel.SIGNING, "read"): False,
     (HaltLevel.SIGNING, "cancel"): False,
     (HaltLevel.SIGNING, "place"): False,
+    (HaltLevel.ORDERS, "burn"): True,
+    (HaltLevel.SIGNING, "burn"): False,
 }
 
 
@@ -336,3 +338,33 @@ def test_a_key_is_ready_only_for_what_it_may(key, act):
             nonces.ready(key, act, now=NOW)
     else:
         assert nonces.ready(key, act, now=NOW).pk == key.pk
+
+
+# --- Burning --------------------------------------------------------------------------------------
+def test_burning_takes_the_largest_nonce_and_leaves_none(armed):
+    assert grant(armed, "burn", now=NOW).nonce == MAX_NONCE
+    for act in ACTS:
+        assert isinstance(refusal(armed, act, NOW + SECOND), NonceExhausted)
+    assert row(armed).last_nonce == MAX_NONCE
+
+
+def test_a_key_that_others_use_up_can_still_be_burnt(armed):
+    write(armed, bump=nonces.REFUSALS, last_nonce=CEILING)
+    assert isinstance(refusal(armed, "read"), NonceExhausted)
+    assert grant(armed, "burn", now=NOW).nonce == MAX_NONCE
+
+
+def test_a_burning_that_the_exchange_refused_is_not_tried_again(armed):
+    nonces.refused(armed.pk, grant(armed, "burn", now=NOW).nonce)
+    assert row(armed).last_nonce == MAX_NONCE
+    assert isinstance(refusal(armed, "burn", NOW + SECOND), NonceExhausted)
+
+
+def test_burning_keeps_the_pace_of_the_key(armed):
+    for _ in range(10):
+        try:
+            grant(armed, "read", now=NOW)
+        except KeyBusy:
+            break
+    assert isinstance(refusal(armed, "burn"), KeyBusy)
+    assert row(armed).last_nonce < MAX_NONCE

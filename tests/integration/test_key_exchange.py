@@ -1,12 +1,14 @@
 """A key of the sandbox exchange, from the vault through signer and client to its answer."""
 
+import time
 from typing import Any
 
 import pytest
 import requests
 
-from accounts import keys, verdicts
+from accounts import keys, signing, verdicts
 from accounts.errors import KeyRefused
+from accounts.exchange import Burnt
 from accounts.models import ApiKey, KeyState, User
 from market import key_backend
 from market.bitfinex import account
@@ -94,3 +96,29 @@ def test_a_key_that_another_program_uses_recovers_by_itself(
     assert signed_client.call(account.permissions(), key)
     key.refresh_from_db()
     assert key.last_nonce > hour_ahead
+
+
+def foreign(at: servers.Exchange, pair: dict[str, Any], nonce: int) -> requests.Response:
+    """A call of another program that has the same key."""
+    path = "/v2/auth/r/wallets"
+    payload = signing.rest_payload(path, nonce, b"{}")
+    headers = {
+        "bfx-apikey": pair["api_key"],
+        "bfx-nonce": str(nonce),
+        "bfx-signature": signing.sign(pair["api_secret"], payload),
+        "content-type": "application/json",
+    }
+    return requests.post(f"{at.url}{path}", data=b"{}", headers=headers, timeout=5)
+
+
+def test_after_a_burning_the_exchange_takes_nothing_of_this_key_from_anybody(
+    signed_client: RestClient, exchange_server: servers.Exchange, owner: User
+):
+    pair = issue(exchange_server, **READING)
+    key = keys.add_key(user=owner, label="sandbox", **pair)
+    assert foreign(exchange_server, pair, time.time_ns() // 1000 + 1_000_000).ok
+    done = keys.revoke_key(key=key, by=owner, reason="leaked", burn=True)
+    assert done.burnt == Burnt()
+    for nonce in (time.time_ns() // 1000 + 2_000_000, signing.MAX_NONCE - 1, signing.MAX_NONCE):
+        answer = foreign(exchange_server, pair, nonce)
+        assert (answer.status_code, answer.json()[1]) == (500, 10114)

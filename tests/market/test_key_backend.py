@@ -94,5 +94,13 @@ def test_cancel_all_says_what_is_not_known_instead_of_raising(answers, problem):
     assert BitfinexKeys(CancellingClient(*answers)).cancel_all(KEY) == Cancelled(None, problem)
 
 
+def test_burning_is_one_read_and_says_what_went_wrong_instead_of_raising():
+    client = ScriptedClient(lambda: [])
+    assert BitfinexKeys(client).burn(KEY).problem == ""
+    assert client.asked == [("auth/r/permissions", "burn")]
+    lost = BitfinexKeys(ScriptedClient(failing(NoReply("ReadTimeout")))).burn(KEY)
+    assert "no whole reply" in lost.problem
+
+
 def test_it_is_the_backend_that_the_settings_name():
     assert isinstance(backend(), BitfinexKeys)

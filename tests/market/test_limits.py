@@ -247,7 +247,7 @@ def test_three_greedy_users_and_a_modest_one_all_get_through():
 
 
 # --- Never above the limit ------------------------------------------------------------------------
-LANES: Sequence[Lane] = ("read", "place", "look_up", "cancel")
+LANES: Sequence[Lane] = ("read", "place", "look_up", "cancel", "burn")
 arrivals = st.lists(
     st.tuples(
         st.floats(0, 20),  # seconds since the arrival before

@@ -118,6 +118,20 @@ def test_a_policy_of_a_revoked_key_is_not_changed(browser, key, alice):
     assert b"is revoked" in post(browser, "policy", key.pk, **fields).content
 
 
+def test_a_key_is_revoked_and_burnt(browser, key, exchange):
+    assert "Burn its nonces" in page(browser, "revoke_key", key.pk)
+    text = post(browser, "revoke_key", key.pk, reason="leaked", burn="on").content.decode()
+    assert "Its nonces are burnt" in text
+    assert exchange.asked[-1] == "burn usable halt 0"
+
+
+def test_a_key_whose_burning_failed_is_revoked_all_the_same(browser, key, exchange):
+    exchange.problem = ExchangeUnavailable("time-out")
+    text = post(browser, "revoke_key", key.pk, reason="leaked", burn="on").content.decode()
+    assert "may not be burnt: time-out" in text
+    assert ApiKey.objects.get().is_revoked
+
+
 def test_a_key_is_revoked_with_its_orders_and_a_reason(browser, key, exchange):
     assert b"required" in post(browser, "revoke_key", key.pk).content
     assert not ApiKey.objects.get().is_revoked
