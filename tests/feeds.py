@@ -69,7 +69,7 @@ def make_feeds(
     return Feeds(folder, exchange, **environ)
 
 
-def wait_for(ready: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(ready: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:

@@ -103,7 +103,7 @@ class Child:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
-    def wait_until(self, ready: Callable[[], object], seconds: float = 30) -> None:
+    def wait_until(self, ready: Callable[[], object], seconds: float = 60) -> None:
         """Returns as soon as `ready()` is true; else ends it, and raises with its log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -121,7 +121,7 @@ class Child:
         self.process.kill()
         self.close()
 
-    def stop(self, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 15) -> int:
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Asks it to end, and ends it if it does not. Returns the exit status."""
         if self.running:
             self.process.send_signal(with_signal)
@@ -371,7 +371,7 @@ class Dashboard:
     def is_ready(self) -> bool:
         return all(requests.get(f"{url}/readyz", timeout=5).ok for url in self.urls)
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 60) -> None:
         """Until the first values of the feed have reached every web process."""
         self.children["web"].wait_until(self.is_ready, seconds)
 

@@ -79,7 +79,7 @@ class Browser:
         lines = [f"GET {path} HTTP/1.1", *(f"{name}: {each}" for name, each in fields.items())]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
 
-    def shake_hands(self, seconds: float = 10) -> "Browser":
+    def shake_hands(self, seconds: float = 30) -> "Browser":
         """Reads the answer; what follows it in the same packet is not lost."""
         self.socket.settimeout(seconds)
         answer = b""
@@ -125,7 +125,7 @@ class Browser:
             before = {} if "snapshot" in message else self.table
             self.table = before | {row[0]: row[1] for row in message["rows"]}
 
-    def next(self, seconds: float = 10) -> dict[str, Any]:
+    def next(self, seconds: float = 30) -> dict[str, Any]:
         """The next message."""
         known = len(self.messages)
         deadline = time.monotonic() + seconds
@@ -135,7 +135,7 @@ class Browser:
                 raise ConnectionError(f"closed with {self.close_code}")
         return self.messages[known]
 
-    def until(self, condition, seconds: float = 10) -> None:
+    def until(self, condition, seconds: float = 30) -> None:
         """Reads until `condition()`."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -143,7 +143,7 @@ class Browser:
             if not self.receive() and not condition():
                 raise ConnectionError(f"closed with {self.close_code}")
 
-    def until_closed(self, seconds: float = 10) -> int | None:
+    def until_closed(self, seconds: float = 30) -> int | None:
         """The close code, None when the connection just ended."""
         deadline = time.monotonic() + seconds
         while self.wait(deadline) and self.receive():

@@ -13,6 +13,7 @@ from market.bitfinex.events import Channel, Event
 from market.feed.connection import Connection, ConnectionFailed, ConnectionLimited, Listener
 from market.feed.ports import Outside
 from tests.market.feed.fakes import (
+    QUICK,
     WATCHFUL,
     FakeClock,
     FakeExchange,
@@ -130,6 +131,7 @@ class TestOpening:
         self, exchange: FakeExchange, around: Outside
     ) -> None:
         exchange.welcome = ""
+        around = replace(around, timing=replace(QUICK, connect=0.3))
         with pytest.raises(ConnectionFailed, match="no answer in time"):
             await Connection.open(around, Ear().listener)
         await until(lambda: not exchange.sockets)

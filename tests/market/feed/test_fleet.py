@@ -199,7 +199,7 @@ class TestLosing:
     async def test_a_hundred_resets_are_survived(
         self, exchange: FakeExchange, around: Outside, ledger: FakeLedger
     ) -> None:
-        around = replace(around, timing=replace(QUICK, pace=Pace(0.0, 0.002, 0.004), connect=10))
+        around = replace(around, timing=replace(QUICK, pace=Pace(0.0, 0.002, 0.004)))
         async with fleet(around, tickers(2)) as running:
             lost = around.counters
             for number in range(100):
