@@ -13,6 +13,8 @@ from typing import Any
 
 import django
 
+PAUSE = 0.002  # between two reads: the rotation wants to get on as well
+
 
 def seed(rows: int) -> dict[str, object]:
     from accounts import key_versions, vault
@@ -42,7 +44,7 @@ def read(ended: threading.Event) -> dict[str, object]:
     from accounts.signer import signed
 
     names, reads, signatures, bad = keys(), 0, 0, []
-    while not ended.is_set():
+    while not ended.wait(PAUSE):
         key = random.choice(names)
         try:
             if random.random() < 0.1:

@@ -6,6 +6,7 @@ import signal
 import stat
 import time
 from contextlib import ExitStack
+from functools import partial
 from random import Random
 
 import psutil
@@ -20,31 +21,42 @@ QUICK_RATES = json.dumps({"window": 6})  # 20 connections in 6 s, and so on
 
 
 @pytest.fixture(scope="module")
-def start_up(profile, request, start_dashboard_for, tmp_path_factory):
-    """`start_up("--live", BFX_EGRESS="b")`: runs `up`, on the database and layer of the profile."""
-    with ExitStack() as started:
+def starter(profile, request, start_dashboard_for, tmp_path_factory):
+    """`starter(ending, "--live")`: runs `up`, on the database and layer of the profile, until the
+    end of `ending`.
+    """
 
-        def start(*options: str, exchange: object = None, **environ: str) -> Dashboard:
-            if profile == "scaled":
-                postgres = request.getfixturevalue("postgres")
-                environ["DATABASE_URL"] = postgres.make_database(f"up_{free_port()}")
-                redis = Redis()
-                started.callback(redis.stop)
-                environ["REDIS_URL"] = redis.url
-            folder = tmp_path_factory.mktemp("up")
-            how = {"profile": "embedded", "options": options, **environ}
-            dashboard: Dashboard = start_dashboard_for(started, folder, exchange, **how)
-            return dashboard
+    def start(
+        ending: ExitStack, *options: str, exchange: object = None, **environ: str
+    ) -> Dashboard:
+        if profile == "scaled":
+            postgres = request.getfixturevalue("postgres")
+            environ["DATABASE_URL"] = postgres.make_database(f"up_{free_port()}")
+            redis = Redis()
+            ending.callback(redis.stop)
+            environ["REDIS_URL"] = redis.url
+        folder = tmp_path_factory.mktemp("up")
+        how = {"profile": "embedded", "options": options, **environ}
+        dashboard: Dashboard = start_dashboard_for(ending, folder, exchange, **how)
+        return dashboard
 
-        yield start
+    return start
+
+
+@pytest.fixture
+def start_up(starter):
+    """`start_up("--live", BFX_EGRESS="b")`: until the end of the test."""
+    with ExitStack() as ending:
+        yield partial(starter, ending)
 
 
 @pytest.fixture(scope="module")
-def up(start_up):
+def up(starter):
     """With everything it starts by itself. Not to be harmed."""
-    up = start_up()
-    up.wait_ready()
-    return up
+    with ExitStack() as ending:
+        up = starter(ending)
+        up.wait_ready()
+        yield up
 
 
 @pytest.fixture
