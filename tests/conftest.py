@@ -54,6 +54,7 @@ ONCE = (
     "faults/test_canary.py",
     "faults/test_feed_faults.py",
     "faults/test_order_fuzz_g08_g09.py",
+    "faults/test_order_limits.py",
     "faults/test_order_processes.py",
     "faults/test_restore.py",
     "faults/test_revocation.py",

@@ -106,30 +106,17 @@ def count_records(intents: Any, recorded: Any) -> None:
     intents._record_once = record
 
 
-def hurry(pace: float, read: float) -> None:
-    """Shorter waits, all by the same factor."""
-    from market import client, intents, orders, resolver
-
-    for owner, name in (
-        (intents, "TAKE_OVER"),
-        (intents, "MARGIN"),
-        (orders, "PLACE_PATIENCE"),
-        (resolver, "SECOND_LOOK"),
-        (resolver, "LEASE"),
-        (resolver, "LONGEST_PAUSE"),
-    ):
-        setattr(owner, name, getattr(owner, name) / pace)
-    client.Patience = partial(client.Patience, read=read)  # type: ignore[misc,assignment]
-
-
 def fuzz(plan: Plan) -> dict[str, Any]:
     """Until so many orders are recorded; whatever is in doubt then is left to `truth`."""
     left, recorded = FORK.Value("i", plan.kills), FORK.Value("i", 0)
     died = FORK.Array("i", len(POINTS) + len(IN_A_ROUND))
-    hurry(plan.pace, plan.read)
+    order_crew.hurry(plan.pace)
 
     def work(number: int, chance: random.Random, tell: Callable[[Any], None]) -> None:
+        from market import client
+
         doom = Doom(left, died)
+        client.Patience = partial(client.Patience, read=plan.read)  # type: ignore[misc,assignment]
         lay_traps(doom, recorded)
         if number < plan.traders:
             place_orders(plan, doom, chance, recorded, tell)

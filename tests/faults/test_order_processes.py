@@ -1,5 +1,5 @@
 """Several processes trade with one key: no caller meets a refused nonce, and every order is placed
-once. Each on SQLite and PostgreSQL, without Redis; the figures are printed.
+once. All without Redis; with `--full` each on SQLite and PostgreSQL. The figures are printed.
 """
 
 import sqlite3
@@ -14,12 +14,24 @@ import psycopg
 import pytest
 
 from tests import servers
+from tests.bench import orders as bench
+from tests.bench.workshop import Workshop
 from tests.trading_floor import WIDE, Floor, assert_true, wait_until
 
 WIDE_WINDOW_S = 62.0  # what a budget may cost whose clock was set back: one window
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+FULL = pytest.mark.full
+BOTH = pytest.mark.parametrize("floor", ["sqlite", "postgres"], indirect=True)
+SQLITE = pytest.mark.parametrize(
+    "floor", ["sqlite", pytest.param("postgres", marks=FULL)], indirect=True
+)
+POSTGRES = pytest.mark.parametrize(
+    "floor", ["postgres", pytest.param("sqlite", marks=FULL)], indirect=True
+)
+
+
+@pytest.fixture(scope="module")
 def floor(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Floor]:
@@ -34,9 +46,10 @@ def floor(
     floor.close()
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("processes", "orders", "inside"),
-    [(3, 40, 0.1), pytest.param(8, 400, 0.01, marks=pytest.mark.full)],
+    [(3, 40, 0.1), pytest.param(8, 400, 0.01, marks=FULL)],
 )
 def test_processes_with_one_key_place_and_cancel_every_order(
     floor: Floor, processes: int, orders: int, inside: float
@@ -53,7 +66,20 @@ def test_processes_with_one_key_place_and_cancel_every_order(
     assert refused <= 2 * orders * inside
 
 
-@pytest.mark.parametrize("orders", [12, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("name", bench.PEERS)
+def test_the_same_run_with_a_peer_is_shown_beside(name: str):
+    """Nothing is asserted of a peer but that it ran: its figures are to compare ours with."""
+    workshop = Workshop(servers.ROOT / "data" / "cache" / "bench")
+    sizes = bench.Options(processes=8, keys=1, orders=400, latency=20)
+    run = bench.peer_orders(name, sizes, workshop)
+    print(run)
+    assert "error" not in run
+    assert run["placed"] > 0
+
+
+@BOTH
+@pytest.mark.parametrize("orders", [12, pytest.param(100, marks=FULL)])
 def test_with_the_clock_set_back_an_hour_every_order_is_placed(floor: Floor, orders: int):
     desk = floor.open_desk()
     before = desk.trade(processes=2, orders=orders, ahead=3600)
@@ -67,7 +93,8 @@ def test_with_the_clock_set_back_an_hour_every_order_is_placed(floor: Floor, ord
     assert done["seconds"] < before["seconds"] + WIDE_WINDOW_S  # nobody waits for the hour
 
 
-@pytest.mark.parametrize("orders", [12, pytest.param(100, marks=pytest.mark.full)])
+@SQLITE
+@pytest.mark.parametrize("orders", [12, pytest.param(100, marks=FULL)])
 def test_a_foreign_program_that_pushes_the_nonce_ahead_is_overtaken(floor: Floor, orders: int):
     desk = floor.open_desk()
     before = desk.trade(processes=1, orders=1)
@@ -80,7 +107,8 @@ def test_a_foreign_program_that_pushes_the_nonce_ahead_is_overtaken(floor: Floor
     assert found["active"] == 0
 
 
-@pytest.mark.parametrize("orders", [10, pytest.param(100, marks=pytest.mark.full)])
+@SQLITE
+@pytest.mark.parametrize("orders", [10, pytest.param(100, marks=FULL)])
 def test_a_database_restored_from_an_old_copy_uses_no_nonce_twice(floor: Floor, orders: int):
     desk = floor.open_desk()
     states = [desk.trade(processes=1, orders=orders, cancel=False)["states"]]
@@ -124,15 +152,16 @@ class Copy:
 
 
 # --- Processes and servers that end ---------------------------------------------------------------
+@POSTGRES
 @pytest.mark.parametrize(
     ("processes", "orders", "every"),
-    [(3, 30, 0.7), pytest.param(8, 400, 1.0, marks=pytest.mark.full)],
+    [(3, 30, 0.7), pytest.param(8, 400, 1.0, marks=FULL)],
 )
 def test_processes_killed_and_frozen_make_nobody_wait(
     request: pytest.FixtureRequest, floor: Floor, processes: int, orders: int, every: float
 ):
     desk = floor.open_desk()
-    done = desk.trade(processes=processes, orders=orders, disturb=every, follow=0)
+    done = desk.trade(processes=processes, orders=orders, disturb=every, follow=0, pace=4)
     found, calls = desk.truth(), [row["at"] for row in desk.arrivals()]
     killed, frozen = (next_calls(calls, done[name]) for name in ("killed_at", "frozen_at"))
     print({"next call after a kill": killed[-3:], "after a freeze": frozen[-3:], **found})
@@ -159,7 +188,7 @@ def test_when_the_database_starts_anew_every_order_is_true(tmp_path: Path):
         desk = floor.open_desk()
         with ThreadPoolExecutor(1) as trader:
             trading = trader.submit(
-                desk.trade, processes=3, orders=60, cancel=False, follow=0, pause=0.05
+                desk.trade, processes=3, orders=40, cancel=False, follow=0, pause=0.05, pace=4
             )
             wait_until(lambda: len(desk.arrivals()) >= 10)
             postgres.restart(down=0.5)  # here: a server dies with the thread that started it
@@ -170,6 +199,6 @@ def test_when_the_database_starts_anew_every_order_is_true(tmp_path: Path):
         floor.close()
         postgres.stop()
     print({"raised": done["raised"], "states": done["states"], **found})
-    assert done["raised"] or done["states"]["accepted"] < 60, "the restart hit nobody"
+    assert done["raised"] or done["states"]["accepted"] < 40, "the restart hit nobody"
     assert after["states"] == {"accepted": 4}
     assert_true(found)
