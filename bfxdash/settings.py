@@ -182,7 +182,10 @@ def database() -> dict[str, Any]:
         }
     else:
         # A pool, since every request under ASGI runs in a thread of its own.
-        config.setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
+        options = config.setdefault("OPTIONS", {})
+        options["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
+        # A process frozen between two statements would keep its locks, and everybody waiting.
+        options.setdefault("options", "-c idle_in_transaction_session_timeout=5s")
         config["CONN_HEALTH_CHECKS"] = True
     return config
 

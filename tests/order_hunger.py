@@ -14,6 +14,8 @@ from uuid import UUID
 from tests import order_crew
 from tests.order_crew import FORK, Crew, place_and_cancel, warm_up
 
+TURN_S = 0.1  # hunger for calls, not for the processor
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -77,6 +79,7 @@ def eat(
             seen[f"place {told['raised'] or told['state']}"] += 1
         else:
             seen[f"{lane} {look(chance.choice(keys), lane)}"] += 1
+        time.sleep(TURN_S)
     tell(seen)
 
 

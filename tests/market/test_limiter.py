@@ -1,5 +1,5 @@
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from market import limiter
 from market.bitfinex.errors import LimiterClosed, NoSlot
@@ -267,3 +267,11 @@ def test_only_a_connection_that_others_wait_for_is_given_back(monkeypatch, handl
     monkeypatch.setattr(limiter, "connection", handle)
     limiter.give_back_connection()
     assert handle.closed is closed
+
+
+def test_a_process_frozen_while_it_reserves_loses_its_locks_after_a_while(profile):
+    if profile == "embedded":
+        pytest.skip("SQLite has no server that could end a session")
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("5s",)
