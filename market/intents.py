@@ -50,7 +50,10 @@ IN_DOUBT = (OrderState.SENDING, OrderState.UNKNOWN)
 def preview(
     *, user: User, key: ApiKey, order: NewOrder, value: Decimal, price_seen: Decimal | None
 ) -> OrderIntent:
-    """The order as its owner is asked to confirm it; good for a minute. `value` is in USD."""
+    """The order as its owner is asked to confirm it; good for a minute. `value` is in USD. Reviews
+    that he left alone a day ago are forgotten."""
+    left_alone = OrderIntent.objects.filter(owner=user, state=OrderState.PREVIEW)
+    left_alone.filter(created_at__lt=timezone.now() - DAY).delete()
     return OrderIntent.objects.create(
         **_fields(user, key, order, value, price_seen), state=OrderState.PREVIEW
     )

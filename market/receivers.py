@@ -6,7 +6,7 @@ from django.dispatch import receiver
 
 from accounts import signals
 from accounts.models import User
-from market.models import OrderIntent, OrderTally
+from market.models import OrderIntent, OrderState, OrderTally
 
 OF_AN_ORDER = (
     "key_id", "state", "order_text", "cid", "order_id", "status", "reason", "created_at",
@@ -17,7 +17,8 @@ OF_AN_ORDER = (
 @receiver(signals.personal_data)
 def tell_orders(sender: type[User], user: User, **_: Any) -> dict[str, Any]:
     """Every order that he confirmed here."""
-    return {"orders": list(OrderIntent.objects.filter(owner=user).values(*OF_AN_ORDER))}
+    confirmed = OrderIntent.objects.filter(owner=user).exclude(state=OrderState.PREVIEW)
+    return {"orders": list(confirmed.values(*OF_AN_ORDER))}
 
 
 @receiver(signals.account_deleted)

@@ -25,12 +25,11 @@ from market.bitfinex.orders import NewOrder, OrderInvalid, as_new_order
 from market.display import age as age_words
 from market.forms import CancelAllForm, ChangeForm, ConfirmForm, plain
 from market.listing import listing
-from market.models import OrderIntent, OrderState
 from market.order_errors import OrderNotTried
 from market.orders import Cancellation, cancel_all, cancel_order, cancel_orders, update_order
 from market.views.budget import badge
 from market.views.order_shown import IntentShown, OpenOrder, moment, number
-from market.views.own import readable_keys
+from market.views.own import may_write, own_intents, readable_keys
 from market.views.price_seen import PriceSeen, price_seen
 from market.views.refusals import Refusal, refusal
 
@@ -63,10 +62,12 @@ def orders(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("key", "")
     chosen = [key for key in keys if str(key.pk) == wanted] or keys
     recent = own_recent(user)
+    sections = open_orders(user, chosen)
     context = {
         "keys": keys,
         "wanted": wanted,
-        "sections": open_orders(user, chosen),
+        "sections": sections,
+        "listed": {row.order.id for section in sections for row in section.orders},
         "in_doubt": [each for each in recent if each.is_in_doubt],
         "recent": [each for each in recent if not each.is_in_doubt][:RECENT],
         "marks": marks(user),
@@ -82,20 +83,19 @@ def order_states(request: HttpRequest) -> JsonResponse:
 
 
 def marks(user: User) -> str:
-    """Differs whenever the newest orders that were asked for here, or their states, differ."""
-    newest = _asked_for(user).values_list("pk", "state")[:RECENT]
-    return " ".join(f"{str(pk)[:8]}:{state}" for pk, state in newest)
+    """Differs whenever the newest orders that were asked for here, or any that is not settled, or
+    their states, differ."""
+    own = own_intents(user)
+    waiting = own.filter(settled_at=None).values_list("pk", "state")
+    newest = own.values_list("pk", "state")[:RECENT]
+    return " ".join(f"{str(pk)[:8]}:{state}" for pk, state in (*waiting, *newest))
 
 
 def own_recent(user: User) -> list[IntentShown]:
     """All that are not settled, and the newest others."""
-    own = _asked_for(user).select_related("key")
+    own = own_intents(user).select_related("key")
     unsettled = own.filter(settled_at=None)
     return [IntentShown(each) for each in (*unsettled, *own.exclude(settled_at=None)[:RECENT])]
-
-
-def _asked_for(user: User) -> Any:
-    return OrderIntent.objects.filter(owner=user).exclude(state=OrderState.PREVIEW)
 
 
 def open_orders(user: User, keys: Iterable[ApiKey]) -> list[OfKey]:
@@ -110,10 +110,7 @@ def open_orders(user: User, keys: Iterable[ApiKey]) -> list[OfKey]:
         except AWAY as error:
             section.problem = refusal(error)
         sections.append(section)
-    here = {
-        intent.order_id: intent
-        for intent in OrderIntent.objects.filter(owner=user, order_id__in=seen)
-    }
+    here = {intent.order_id: intent for intent in own_intents(user).filter(order_id__in=seen)}
     for section in sections:
         section.orders = [
             OpenOrder(each.order, section.key, here.get(each.order.id)) for each in section.orders
@@ -172,7 +169,7 @@ def say(request: HttpRequest, done: Cancellation) -> None:
 def cancel_everything(request: HttpRequest) -> HttpResponse:
     """Every open order of the accounts behind one's keys; asks to type it."""
     user = person(request)
-    keys = readable_keys(user)
+    keys = [key for key in readable_keys(user) if may_write(key)]
     form = CancelAllForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         for key in keys:

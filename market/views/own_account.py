@@ -212,7 +212,7 @@ def history_csv(request: HttpRequest, kind: Kind) -> HttpResponse:
     rows = page.part.rows
     with transaction.atomic():
         data = {"what": kind, "rows": len(rows)}
-        audit.record(audit.Tag.EXPORTED, actor=person(request), about=page.key, data=data)
+        audit.record(audit.Tag.DATA_EXPORTED, actor=person(request), about=page.key, data=data)
     if kind == "orders":
         return csv_file("bfxdash-orders.csv", ORDER_HEAD, map(order_cells, rows))
     return csv_file("bfxdash-trades.csv", TRADE_HEAD, map(trade_cells, rows))

@@ -101,6 +101,16 @@ def test_a_preview_is_confirmed_once(previewed: OrderIntent, signing_key: ApiKey
     assert previewed.price_seen == "21"
 
 
+def test_a_review_that_was_left_alone_is_forgotten_after_a_day(
+    previewed: OrderIntent, signing_key: ApiKey
+):
+    OrderIntent.objects.update(created_at=timezone.now() - timedelta(days=2))
+    again = intents.preview(
+        user=signing_key.owner, key=signing_key, order=ORDER, value=VALUE, price_seen=None
+    )
+    assert list(OrderIntent.objects.all()) == [again]
+
+
 def test_a_preview_lives_for_a_minute(previewed: OrderIntent):
     previewed.created_at -= timedelta(seconds=61)
     with pytest.raises(PreviewGone):

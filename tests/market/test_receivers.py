@@ -8,7 +8,7 @@ from accounts.models import ApiKey
 from accounts.privacy import delete_account, personal_data
 from market import intents
 from market.bitfinex.orders import NewOrder
-from market.models import OrderIntent, OrderTally
+from market.models import OrderIntent, OrderState, OrderTally
 from tests.factories import make_user
 
 ORDER = NewOrder("tBTCUSD", "buy", "EXCHANGE LIMIT", Decimal("0.01"), Decimal(20_000))
@@ -31,7 +31,8 @@ def test_a_person_is_given_the_orders_he_confirmed(intent: OrderIntent):
     [told] = personal_data(intent.owner)["orders"]
     assert (told["cid"], told["state"]) == (intent.cid, "intent")
     assert "20000" in DjangoJSONEncoder().encode(told)
-    assert personal_data(make_user("bob"))["orders"] == []
+    OrderIntent.objects.update(state=OrderState.PREVIEW)
+    assert personal_data(intent.owner)["orders"] == []  # only reviewed
 
 
 def test_with_an_account_its_orders_are_erased(intent: OrderIntent):

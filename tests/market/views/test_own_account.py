@@ -100,7 +100,7 @@ def test_an_export_has_every_digit_and_leaves_its_event(alice_browser, desk):
     assert (row["order_id"], row["client_id"]) == (str(intent.order_id), str(intent.cid))
     assert Decimal(row["amount"]) == Decimal("0.0123")
     assert row["created_utc"].endswith("+00:00")
-    assert AuditEvent.objects.filter(tag="audit.exported", key=desk.key.pk).count() == 1
+    assert AuditEvent.objects.filter(tag="account.data_exported", key=desk.key.pk).count() == 1
 
 
 def test_trades_are_exported_too(alice_browser, desk):
@@ -109,7 +109,7 @@ def test_trades_are_exported_too(alice_browser, desk):
     rows = list(csv.DictReader(io.StringIO(text(answer), newline="")))
     assert sum(Decimal(row["amount"]) for row in rows) == Decimal("-0.02")
     assert {row["symbol"] for row in rows} == {SYMBOL}
-    assert AuditEvent.objects.filter(tag="audit.exported").count() == 1
+    assert AuditEvent.objects.filter(tag="account.data_exported").count() == 1
 
 
 def test_an_export_wants_a_fresh_proof(desk, alice_browser):
