@@ -1,6 +1,7 @@
 """How allauth behaves here: sign-up is closed, seeds are sealed, one page asks for a proof."""
 
 import base64
+from functools import partial
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -65,8 +66,9 @@ class Sessions(DefaultUserSessionsAdapter):  # type: ignore[misc]
             for user in {session.user for session in sessions}:
                 data = {"sessions": len(sessions)}
                 audit.record(Tag.SESSIONS_ENDED, actor=user, about=user, data=data)
-        for session in sessions:
-            broadcast.tell_session_ended(session.session_key)
+        for session in sessions:  # once it is committed: a socket that came back would stay
+            tell = partial(broadcast.tell_session_ended, session.session_key)
+            transaction.on_commit(tell)
 
 
 class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]
