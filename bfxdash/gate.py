@@ -181,7 +181,7 @@ def full_steps() -> Iterator[Step]:
 def coverage_steps() -> Iterator[Step]:
     """How much of the code the tests reached, on both profiles together."""
     coverage = python("-m", "coverage")
-    yield Step("coverage, together", [*coverage, "combine", "--quiet", RESULTS], COVERAGE)
+    yield Step("coverage, together", [*coverage, "combine", "--keep", "--quiet", RESULTS], COVERAGE)
     core = ["report", "--fail-under=100", f"--include={','.join(CORE)}", "--skip-covered"]
     yield Step("coverage, core", [*coverage, *core], COVERAGE)
     overall = ["report", f"--fail-under={OVERALL_COVERAGE}", "--format=total"]
