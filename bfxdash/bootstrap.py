@@ -192,9 +192,12 @@ def make_venv() -> None:
 
 
 def install_python(part: Part, *options: str | Path) -> None:
+    """The lock file names everything. Let to look for itself, pip finds a newer release for a
+    package that another one asks for with an extra, and refuses it for want of a hash."""
     count = sum("==" in line for line in part.lock.read_text().splitlines())
     say(f"installing {count} packages of {part.lock.relative_to(ROOT)}")
-    what: Command = ["install", "--quiet", "--require-hashes", *options, "--requirement", part.lock]
+    only_those = ["--quiet", "--require-hashes", "--no-deps"]
+    what: Command = ["install", *only_those, *options, "--requirement", part.lock]
     uv = shutil.which("uv")
     if uv and succeeds([uv, "pip", *what, "--python", PYTHON]):
         return

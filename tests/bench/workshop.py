@@ -74,7 +74,11 @@ class Workshop:
             fcntl.flock(lock, fcntl.LOCK_EX)  # test workers may want it at the same time
             if not (folder / "complete").exists():
                 shutil.rmtree(folder, ignore_errors=True)
-                _fill_venv(folder, python, ["--require-hashes", "-r", str(HERE / requirements)])
+                _fill_venv(
+                    folder,
+                    python,
+                    ["--require-hashes", "--no-deps", "-r", str(HERE / requirements)],
+                )
                 (folder / "complete").touch()
         return python
 

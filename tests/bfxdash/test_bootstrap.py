@@ -98,6 +98,13 @@ def test_first_start_installs_and_runs_the_command_inside(clone):
     assert clone.asked() == [".venv", "requirements.txt"]
 
 
+def test_only_what_the_lock_file_names_is_installed(clone):
+    clone.run("up")
+    asked = [line for line in clone.log.read_text().splitlines() if "requirements.txt" in line]
+    assert asked
+    assert all("--require-hashes" in line and "--no-deps" in line for line in asked)
+
+
 def test_second_start_installs_nothing(clone):
     clone.run("up")
     clone.asked()
