@@ -48,29 +48,34 @@ def personal_data(user: User) -> dict[str, Any]:
 
 
 def delete_account(*, user: User, cancel_orders: bool = False) -> list[Revocation]:
-    """Closes the account, revokes its keys, and erases what tells who he was.
+    """Revokes the keys one by one, since the exchange is asked between; then, in one transaction,
+    closes the account and erases what tells who he was. Whoever is interrupted deletes once more.
 
-    Raises `NotAllowed` for the only administrator; nothing has happened then. Between the steps the
-    account is closed, so nothing new begins in it.
+    Raises `NotAllowed` for the only administrator, before anything has happened.
     """
-    _close(user)
+    with transaction.atomic():
+        _require_another_administrator(user)
     done = keys.revoke_all(by=user, owner=user, reason=REASON, cancel_orders=cancel_orders)
-    _erase(user, len(done))
+    with transaction.atomic():
+        _require_another_administrator(user)
+        _close(user)
+        _erase(user, len(done))
     return done
 
 
-@transaction.atomic
-def _close(user: User) -> None:
+def _require_another_administrator(user: User) -> None:
     if people.locked_staff() == {user.pk}:
         raise NotAllowed("leave this server without an administrator")
+
+
+def _close(user: User) -> None:
     User.objects.filter(pk=user.pk).update(is_active=False)
     people.end_sessions(user=user)
+    lock_halts()  # a key that was being added is committed by now, or refused
     audit.record(Tag.ACCOUNT_CLOSED, actor=user, about=user, data={"reason": REASON})
 
 
-@transaction.atomic
 def _erase(user: User, count: int) -> None:
-    lock_halts()  # a key that was being added is committed by now, or refused
     count += len(keys.revoke_all(by=user, owner=user, reason=REASON))
     ApiKey.objects.of(user).update(label=ERASED, revoked_reason=ERASED)
     Halt.objects.filter(Q(owner=user) | Q(key__owner=user)).delete()

@@ -125,7 +125,9 @@ def test_what_others_keep_is_erased_in_the_same_transaction(person):
     finally:
         signals.account_deleted.disconnect(fail)
     row = User.objects.get(pk=person.pk)
-    assert (row.username, row.is_active) == (f"{MARK}-name", False)
+    assert (row.username, row.is_active) == (f"{MARK}-name", True)
+    assert Authenticator.objects.filter(user=row).exists()
+    assert not ApiKey.objects.filter(owner=row, revoked_at=None).exists()  # that came before
     assert not AuditEvent.objects.filter(tag="account.deleted").exists()
     privacy.delete_account(user=row)  # once more, from where it stopped
     assert User.objects.get(pk=person.pk).username == f"deleted {person.pk}"
