@@ -61,6 +61,10 @@ ACTS: Mapping[Lane, Act] = {
 }
 """What a call of this lane is signed for."""
 
+CANCEL_ASKS_EVERY = 0.01
+"""Seconds: a cancel does not sleep until a busy key is free, as the others do, but asks before
+they wake, so that its turn is the next."""
+
 BeforeSend = Callable[[int], None]
 """Told the nonce of a signed request before its first byte may leave; what it raises stops it."""
 
@@ -210,7 +214,7 @@ class RestClient:
                 give_back_connection()
                 return self._parse(request, *self._send(request, leave_by))
             except KeyBusy as busy:
-                _wait_in_line(busy, give_up)
+                _wait_in_line(busy, give_up, urgent=lane == "cancel")
                 slots += 1
             except SlotMissed:
                 continue
@@ -257,7 +261,7 @@ class RestClient:
             try:
                 return signer.signed(key, f"/v2/{request.path}", request.body.encode(), act)
             except KeyBusy as busy:
-                _wait_in_line(busy, leave_by)
+                _wait_in_line(busy, leave_by, urgent=act == "cancel")
             except DatabaseError as error:
                 raise LimiterClosed(type(error).__name__) from None
             if self._limiter.blocked_for() > 0:
@@ -349,9 +353,11 @@ def _note(learn: Callable[[signer.Signed], object], done: signer.Signed) -> None
         log.warning("nonces not told", key=str(done.key), problem=type(error).__name__)
 
 
-def _wait_in_line(busy: KeyBusy, until: float) -> None:
+def _wait_in_line(busy: KeyBusy, until: float, *, urgent: bool) -> None:
     """Until the key is free again. Raises `busy` when that is not before then."""
     wait = busy.wait_us / 1_000_000
+    if urgent:
+        wait = min(wait, CANCEL_ASKS_EVERY)
     if time.monotonic() + wait >= until:
         raise busy
     give_back_connection()

@@ -21,6 +21,7 @@ from market.bitfinex.errors import (
 )
 from market.bitfinex.orders import NewOrder
 from market.client import RestClient
+from market.limits import Lane
 from tests.market.test_client import OpenLimiter, Server, client_for, http
 
 SCOPES = b'[["account",1,0],["orders",1,1,"appended"]]'
@@ -284,6 +285,30 @@ def test_an_answer_stands_even_if_the_nonces_cannot_be_told(
     monkeypatch.setattr(signer, learn, away)
     server.answers = [NONCE_SMALL, http("200 OK", SCOPES)]
     assert rest_client.call(account.permissions(), signing_key)
+
+
+@pytest.mark.parametrize(("lane", "pause"), [("read", 0.1), ("cancel", 0.01)])
+def test_a_cancel_asks_for_its_turn_before_the_others_wake(
+    rest_client: RestClient,
+    server: Server,
+    signing_key: ApiKey,
+    monkeypatch: pytest.MonkeyPatch,
+    lane: Lane,
+    pause: float,
+):
+    server.answers = [http("200 OK", SCOPES)]
+    slept: list[float] = []
+    busy, real = [KeyBusy(signing_key.uuid, 100_000)], signer.signed
+
+    def signed(*args: object) -> signer.Signed:
+        if busy:
+            raise busy.pop()
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(signer, "signed", signed)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    assert rest_client.call(account.permissions(), signing_key, lane=lane)
+    assert slept[0] == pause
 
 
 def test_without_a_database_nothing_is_signed_or_sent(
