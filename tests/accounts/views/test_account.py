@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.core.cache import cache
 from django.urls import reverse
 
 from accounts import invitations, notices
@@ -10,6 +11,12 @@ from accounts.models import AuditEvent, User
 from tests.accounts.sessions import browser_of, give_factor
 
 NEW = {"username": "Dora", "password1": "a long pass phrase", "password2": "a long pass phrase"}
+
+
+@pytest.fixture(autouse=True)
+def no_former_sign_ups(db):
+    """Five an hour are let in, and Redis outlives a test."""
+    cache.clear()
 
 
 def url_of(token: str | None) -> str:
