@@ -18,6 +18,7 @@ from django.conf import settings
 
 from bfxdash.gate import is_setting
 from tests import servers
+from tests.installation import MigratedDatabases
 
 PROFILE = os.environ.get("BFX_TEST_PROFILE", "embedded")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ  # of pytest-xdist; its controller came first
@@ -218,6 +219,15 @@ def postgres() -> Iterator[servers.Postgres]:
     server = servers.Postgres()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> MigratedDatabases:
+    """Databases of their own for processes that share one."""
+    folder = tmp_path_factory.mktemp("migrated")
+    return MigratedDatabases(folder, lambda: request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

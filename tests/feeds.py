@@ -18,6 +18,7 @@ from market.feed.ports import Counters
 from market.feed.runner import Feed
 from market.quotes import Source
 from tests import servers
+from tests.installation import MigratedDatabases
 from tests.servers import Child, Dashboard, Exchange
 
 
@@ -28,8 +29,6 @@ class Feeds:
         self.exchange = exchange
         self._house = Dashboard(folder, exchange, SECRET_KEY=servers.SECRET_KEY, **environ)
         self._house.data.mkdir(mode=0o700)
-        (self._house.data / "db").mkdir()
-        self.run("migrate")
 
     def run(self, *words: str) -> str:
         """A management command; what it wrote."""
@@ -61,11 +60,13 @@ def make_feeds(
     request: pytest.FixtureRequest, folder: Path, exchange: Exchange, **environ: str
 ) -> Feeds:
     """On SQLite when the run is embedded, on PostgreSQL and Redis when it is scaled."""
+    migrated: MigratedDatabases = request.getfixturevalue("migrated")
     if request.getfixturevalue("profile") == "scaled":
-        postgres: servers.Postgres = request.getfixturevalue("postgres")
         name = f"feeds_{os.getpid()}_{time.monotonic_ns()}"
-        environ["DATABASE_URL"] = postgres.make_database(name)
+        environ["DATABASE_URL"] = migrated.on_postgres(name)
         environ["REDIS_URL"] = request.getfixturevalue("redis_url")
+    else:
+        environ["DATABASE_URL"] = migrated.on_sqlite(folder / "feeds.sqlite3")
     return Feeds(folder, exchange, **environ)
 
 

@@ -1,8 +1,11 @@
 """A database and a data folder of their own, for processes that share one installation."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +13,53 @@ from bfxdash.gate import clean_environment
 from tests import servers
 
 
+class MigratedDatabases:
+    """Copies of a database that was migrated once for all tests of a process."""
+
+    def __init__(self, folder: Path, postgres: Callable[[], servers.Postgres]) -> None:
+        self._folder = folder
+        self._file = folder / "template.sqlite3"
+        self._postgres = postgres
+        self._template = ""
+
+    def on_sqlite(self, file: Path) -> str:
+        """A new one in this file; returns its address."""
+        if not self._file.exists():
+            migrate(f"sqlite:///{self._file}", self._folder)
+        shutil.copyfile(self._file, file)
+        return f"sqlite:///{file}"
+
+    def on_postgres(self, name: str) -> str:
+        """A new one of this name; returns its address."""
+        server = self._postgres()
+        if not self._template:
+            template = f"template_{os.getpid()}"
+            migrate(server.make_database(template), self._folder)
+            self._template = template
+        return server.make_database(name, template=self._template)
+
+
+def migrate(database_url: str, data: Path) -> None:
+    """`data` is the folder of an installation."""
+    needed = {"SECRET_KEY": servers.SECRET_KEY, "DJANGO_SETTINGS_MODULE": "bfxdash.settings"}
+    command = [sys.executable, "-m", "django", "migrate", "-v0", "--skip-checks"]
+    environ = (
+        clean_environment() | needed | {"DATABASE_URL": database_url, "BFX_DATA_DIR": str(data)}
+    )
+    subprocess.run(command, check=True, env=environ, cwd=servers.ROOT, timeout=120)
+
+
 class Installation:
-    """A database, migrated if so wanted, and a data folder, for processes that are none of the
-    test's own. There is no Redis: what these processes do must work without one.
+    """A database and a data folder, for processes that are none of the test's own. There is no
+    Redis: what these processes do must work without one.
     """
 
-    def __init__(
-        self, folder: Path, database_url: str, *, migrated: bool = True, **settings: str
-    ) -> None:
+    def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
         needed = {"SECRET_KEY": servers.SECRET_KEY, "DJANGO_SETTINGS_MODULE": "bfxdash.settings"}
         nobody = f"redis://127.0.0.1:{servers.free_port()}"  # signing needs no channel layer
         here = {"BFX_DATA_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": nobody}
         self.environ = clean_environment() | needed | here | {"LOG_LEVEL": "WARNING"} | settings
         self.started: list[subprocess.Popen[str]] = []
-        if migrated:
-            self.run("django", "migrate", "-v0", "--skip-checks")
 
     def start(self, module: str, *words: object) -> "subprocess.Popen[str]":
         process = subprocess.Popen(

@@ -26,7 +26,7 @@ class Floor:
         settings = {"BFX_RATES": json.dumps(rates)} if rates else {}
         self.exchange = servers.Exchange(folder / "exchange", **settings)
         settings |= self.exchange.settings | {"LOG_LEVEL": "CRITICAL"}
-        self.made = Installation(folder, database_url, migrated=False, **settings)
+        self.made = Installation(folder, database_url, **settings)
         self.driver = self.made.start(crew)
         self.ask("migrate")
 

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
 from tests.installation import Installation as Installation
+from tests.installation import MigratedDatabases
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+def installation(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases
+) -> Iterator[Installation]:
     (tmp_path / "db").mkdir()
-    url = f"sqlite:///{tmp_path / 'db' / 'shared.sqlite3'}"
     if request.param == "postgres":
-        postgres: servers.Postgres = request.getfixturevalue("postgres")
-        url = postgres.make_database(f"keys_{tmp_path.name[-40:]}")
+        url = migrated.on_postgres(f"keys_{tmp_path.name[-40:]}")
+    else:
+        url = migrated.on_sqlite(tmp_path / "db" / "shared.sqlite3")
     made = Installation(tmp_path, url)
     yield made
     made.stop()

@@ -1,7 +1,6 @@
 """Several real processes share the budgets through each database; the sandbox exchange judges."""
 
 import json
-import subprocess
 import sys
 import time
 from bisect import bisect_left
@@ -16,6 +15,7 @@ import pytest
 
 from bfxdash.gate import clean_environment
 from tests import servers
+from tests.installation import MigratedDatabases, migrate
 
 RATES = {"window": 3, "rates": {"ticker": 15}, "ws": 6}
 
@@ -26,20 +26,12 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
-    else:
-        postgres: servers.Postgres = request.getfixturevalue("postgres")
-        url = postgres.make_database(f"limiter_{tmp_path.name[-40:]}")
-    migrate(url)
-    return url
-
-
-def migrate(url: str) -> None:
-    command = [sys.executable, "-m", "django", "migrate", "market", "-v0", "--skip-checks"]
-    environ = environment(DATABASE_URL=url)
-    subprocess.run(command, check=True, env=environ, cwd=servers.ROOT, timeout=60)
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases
+) -> str:
+    if request.param == "postgres":
+        return migrated.on_postgres(f"limiter_{tmp_path.name[-40:]}")
+    return migrated.on_sqlite(tmp_path / "shared.sqlite3")
 
 
 class Workers:
@@ -202,12 +194,12 @@ def test_at_the_exchanges_real_rates_the_budget_is_kept_and_used(
 
 @pytest.mark.full
 def test_when_the_database_stops_nothing_leaves_any_more(
-    start_workers: Callable[..., Workers], exchange: servers.Exchange
+    start_workers: Callable[..., Workers], exchange: servers.Exchange, tmp_path: Path
 ):
     postgres = servers.Postgres()
     try:
         url = postgres.make_database("stops")
-        migrate(url)
+        migrate(url, tmp_path)
         workers = start_workers(exchange, DATABASE_URL=url)
         workers.start(2, "calls", seconds=4)
         time.sleep(1)
