@@ -116,7 +116,8 @@ class OrderIntent(models.Model):
     class Meta:
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["key", "cid"], name="one_order_a_cid")
+            # Of all keys: several may belong to one account, and orders are found by it there.
+            models.UniqueConstraint(fields=["cid"], name="one_order_a_cid")
         ]
         indexes: ClassVar = [
             models.Index(fields=["owner", "-created_at"], name="own_orders"),

@@ -114,9 +114,7 @@ class Migration(migrations.Migration):
                         name="orders_to_settle",
                     ),
                 ],
-                "constraints": [
-                    models.UniqueConstraint(fields=("key", "cid"), name="one_order_a_cid")
-                ],
+                "constraints": [models.UniqueConstraint(fields=("cid",), name="one_order_a_cid")],
             },
         ),
     ]

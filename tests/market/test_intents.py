@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -194,6 +195,16 @@ def test_sending_notes_each_nonce_before_it_leaves(recorded: Recorded):
     row = stored(intent)
     assert (row.state, row.nonce, row.is_in_doubt) == (OrderState.SENDING, 18, True)
     assert row.sent_at is not None
+
+
+def test_an_order_that_may_leave_is_on_the_disk(recorded: Recorded):
+    """SQLite puts it off otherwise; PostgreSQL does not."""
+    intent = recorded()
+    with CaptureQueriesContext(connection) as seen:
+        intents.begin(intent, 17)
+    pragmas = [one["sql"] for one in seen if "PRAGMA" in one["sql"]]
+    wanted = ["PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"]
+    assert pragmas == (wanted if connection.vendor == "sqlite" else [])
 
 
 def test_a_settled_order_does_not_begin(recorded: Recorded):
