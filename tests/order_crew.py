@@ -183,21 +183,25 @@ def take(taken: Any) -> int:
 
 
 class Trouble:
-    """Kills and freezes the members of a crew in turn, every `disturb` seconds."""
+    """Kills and freezes the members of a crew in turn, every `disturb` seconds, and not before one
+    more order was tried since: on a busy machine nobody would ever get to work."""
 
     def __init__(self, crew: Crew, plan: Plan, done: Figures) -> None:
         self.crew, self.every, self.done = crew, plan.disturb, done
         self.chance = random.Random(plan.seed)
         self.next_at = time.monotonic() + self.every
         self.frozen: tuple[int, float] | None = None
+        self.tried = 0
 
     def pass_time(self, now: float) -> None:
         if self.frozen and now >= self.frozen[1]:
             with suppress(ProcessLookupError):
                 os.kill(self.frozen[0], signal.SIGCONT)
             self.frozen = None
-        if self.every and now >= self.next_at and not self.frozen and self.crew.members:
-            self.next_at = now + self.every
+        tried = sum(self.done.states.values())
+        due = self.every and now >= self.next_at and tried > self.tried
+        if due and not self.frozen and self.crew.members:
+            self.next_at, self.tried = now + self.every, tried
             self.strike(self.chance.choice(list(self.crew.members.values())), now)
 
     def strike(self, victim: Any, now: float) -> None:
