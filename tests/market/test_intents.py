@@ -207,6 +207,13 @@ def test_an_order_that_may_leave_is_on_the_disk(recorded: Recorded):
     assert pragmas == (wanted if connection.vendor == "sqlite" else [])
 
 
+def test_inside_a_transaction_nothing_is_put_on_the_disk_by_itself(recorded: Recorded):
+    intent = recorded()
+    with transaction.atomic(), CaptureQueriesContext(connection) as seen:
+        intents.begin(intent, 17)
+    assert not [one["sql"] for one in seen if "PRAGMA" in one["sql"]]
+
+
 def test_a_settled_order_does_not_begin(recorded: Recorded):
     intent, other = recorded(), recorded()
     assert intents.give_up(stored(intent), "crashed", nonce=None)
