@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError, expect
 
 from tests import servers
 from tests.browser.chromium import launch_options
 from tests.browser.orders import Trader, start_trading
 
 COMPLAINTS = {"error", "warning"}
+expect.set_options(timeout=30_000)  # ms: it only ends a test that hangs
 
 
 @pytest.fixture(scope="session")
