@@ -23,6 +23,7 @@ BYTECODE = ROOT / ".cache" / "bytecode"
 NODE_BIN = ROOT / "node_modules" / ".bin"
 AT_ONCE = 4  # steps
 WORKERS = {"embedded": 3, "scaled": 2}  # what no profile changes runs on the first one
+BROWSERS = {"embedded": 2, "scaled": 1}
 OVERALL_COVERAGE = 90
 # Where a missed branch can cost an IP block, an order or a key: every branch is tested.
 CORE = (
@@ -169,8 +170,9 @@ def testing_steps() -> Iterator[Step]:
     for profile, workers in WORKERS.items():
         together = ("-n", str(workers), "--dist", "worksteal", "--cov")
         yield pytest_step(f"tests, {profile}", profile, "not browser and not full", *together)
-    for profile in WORKERS:
-        yield pytest_step(f"browser, {profile}", profile, "browser and not full")
+    for profile, workers in BROWSERS.items():
+        together = ("-n", str(workers), "--dist", "worksteal")
+        yield pytest_step(f"browser, {profile}", profile, "browser and not full", *together)
 
 
 def full_steps() -> Iterator[Step]:

@@ -1,5 +1,6 @@
 """A real browser, whose every complaint fails the test."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -60,6 +61,20 @@ def axe_source() -> str:
     if not script.exists():
         pytest.fail("axe-core is not installed: `python3 manage.py test` brings it")
     return script.read_text()
+
+
+@pytest.fixture
+def picture() -> Callable[[Page, str], None]:
+    """`picture(page, "keys-390-dark")`: for people to look at, in the folder BFX_SCREENSHOTS if it
+    is set: painting a whole page takes longer than all that is checked of it.
+    """
+    folder = os.environ.get("BFX_SCREENSHOTS")
+
+    def picture(page: Page, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return picture
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(
     findings,
     theme,
     tmp_path,
+    picture,
 ):
     key, link = boss.url.removeprefix(site.url), mailed_link(boss, site, tmp_path / "mails")
     boss.evaluate("theme => localStorage.setItem('bfx.theme', theme)", theme)
@@ -76,14 +77,14 @@ def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(
             if boss.evaluate("() => document.documentElement.scrollWidth") > width:
                 found.append(f"{path} scrolls sideways at {width}")
             name = address.strip("/").replace("/", "-")
-            boss.screenshot(path=tmp_path / f"{name}-{width}-{theme}.png", full_page=True)
+            picture(boss, f"{name}-{width}-{theme}")
         found += [f"{path}: {finding}" for finding in findings(boss)]
     boss.context.clear_cookies()
     for path in STRANGERS:
         boss.goto(f"{site.url}{path}")
         if boss.evaluate("() => document.documentElement.scrollWidth") > SIZES[-1][0]:
             found.append(f"{path} scrolls sideways")
-        boss.screenshot(path=tmp_path / f"stranger-{path.split('/')[2]}-{theme}.png")
+        picture(boss, f"stranger-{path.split('/')[2]}-{theme}")
         found += [f"{path}: {finding}" for finding in findings(boss)]
     assert found == []
 

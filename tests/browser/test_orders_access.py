@@ -32,7 +32,7 @@ def addresses(trader: Trader) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(trader, findings, theme, tmp_path):
+def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(trader, findings, theme, picture):
     pages, page, found = addresses(trader), trader.page, []
     page.evaluate("theme => localStorage.setItem('bfx.theme', theme)", theme)
     for name, path in pages.items():
@@ -41,7 +41,7 @@ def test_axe_has_no_serious_finding_and_nothing_scrolls_sideways(trader, finding
             trader.open(path)
             if page.evaluate("() => document.documentElement.scrollWidth") > width:
                 found.append(f"{path} scrolls sideways at {width}")
-            page.screenshot(path=tmp_path / f"{name}-{width}-{theme}.png", full_page=True)
+            picture(page, f"{name}-{width}-{theme}")
         found += [f"{path}: {finding}" for finding in findings(page)]
     assert found == []
 
