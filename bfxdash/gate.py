@@ -168,11 +168,15 @@ def make_master_key(path: Path) -> None:
 def testing_steps() -> Iterator[Step]:
     """The tests, the longest first."""
     for profile, workers in WORKERS.items():
-        together = ("-n", str(workers), "--dist", "worksteal", "--cov")
-        yield pytest_step(f"tests, {profile}", profile, "not browser and not full", *together)
+        marks, shared = "not browser and not full", (*share_out(workers), "--cov")
+        yield pytest_step(f"tests, {profile}", profile, marks, *shared)
     for profile, workers in BROWSERS.items():
-        together = ("-n", str(workers), "--dist", "worksteal")
-        yield pytest_step(f"browser, {profile}", profile, "browser and not full", *together)
+        marks = "browser and not full"
+        yield pytest_step(f"browser, {profile}", profile, marks, *share_out(workers))
+
+
+def share_out(workers: int) -> tuple[str, ...]:
+    return ("-n", str(workers), "--dist", "worksteal")
 
 
 def full_steps() -> Iterator[Step]:
