@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from market import exchange_info
 from market.bitfinex.orders import ORDER_TYPES, Flag, NewOrder
 from market.forms import (
     CancelAllForm,
@@ -18,7 +19,6 @@ from market.forms import (
     ticket_fields,
 )
 from market.instrument_book import NAME
-from market.models import ExchangeInfo
 
 SYMBOL = "tBTCUSD"
 LIMIT = NewOrder(SYMBOL, "buy", "EXCHANGE LIMIT", Decimal("0.5"), Decimal(20_000))
@@ -42,8 +42,7 @@ def fill(signing_key):
 
 @pytest.fixture
 def configuration(db):
-    row = {SYMBOL: [["exchange"], "0.0001", "200"]}
-    ExchangeInfo.objects.create(name=NAME, value=row, read_at=timezone.now())
+    exchange_info.keep(NAME, {SYMBOL: [["exchange"], "0.0001", "200"]})
 
 
 NEEDED = {
