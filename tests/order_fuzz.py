@@ -142,7 +142,8 @@ def place_orders(
     plan: Plan, doom: Doom, chance: random.Random, recorded: Any, tell: Callable[[Any], None]
 ) -> None:
     trading = order_crew.Plan(keys=plan.keys, cancel=False, follow=0)
-    share = 1.3 * plan.kills / plan.orders  # some never come to their point
+    # Some never come to their point, and of few orders chance may spare many.
+    share = min(1.0, (1.3 if plan.orders >= 100 else 3.0) * plan.kills / plan.orders)
     while recorded.value < plan.orders:
         doom.point = chance.choice(POINTS) if chance.random() < share else ""
         if doom.point == "any moment":
