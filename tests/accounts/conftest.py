@@ -29,12 +29,6 @@ def ring_file(settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def fast_passwords(settings: Any) -> None:
-    """A real hash takes longer than most of these tests."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture(autouse=True)
 def exchange(settings: Any) -> Iterator[fakes.FakeExchange]:
     settings.KEY_EXCHANGE_BACKEND = "tests.accounts.fakes.current"
     fakes.CURRENT.append(fakes.FakeExchange())
