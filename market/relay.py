@@ -24,7 +24,7 @@ from market.quotes import Batch
 
 TICKS = "market.ticks"
 FEED = "market.feed"
-ASK_SECONDS = 5.0  # for a whole table, until it comes
+ASK_SECONDS = 1.0  # for a whole table, until it comes
 WATCHED_SECONDS = 15.0
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0

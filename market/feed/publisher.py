@@ -35,7 +35,7 @@ class Publisher:
         self._news = asyncio.Event()
         self._told: FeedStatus | None = None
         self._beaten = self._full_at = float("-inf")
-        self._full = True
+        self._full = self._empty = True
 
     def wake(self) -> None:
         """There may be something new in the table or in the status."""
@@ -64,6 +64,7 @@ class Publisher:
         status = self._status()
         full = self._full or now - self._full_at >= self._timing.full
         rows = self._table.book.take_all() if full else self._table.book.take_changed()
+        full = full or (self._empty and bool(rows))  # the first ones are the whole table
         beat = now - self._beaten >= self._timing.beat
         if not (rows or full or beat or _differs(status, self._told)):
             return False
@@ -78,6 +79,7 @@ class Publisher:
         self._told = status
         if await self._send(message):
             self._full = False
+            self._empty = self._empty and not rows
             self._full_at = now if full else self._full_at
         else:
             self.send_everything()  # whatever was lost, the next batch has it

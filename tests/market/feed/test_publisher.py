@@ -78,8 +78,23 @@ async def test_a_batch_is_what_web_processes_read(room: Room) -> None:
     await until(lambda: len(room.layer.sent) == 2)
     first, second = (msgspec.convert(message, Batch) for message in room.layer.sent)
     assert (first.full, first.rows) == (True, {})
-    assert (second.full, list(second.rows)) == (False, ["tBTCUSD"])
+    assert (second.full, list(second.rows)) == (True, ["tBTCUSD"])
     assert second.status == room.status
+    room.change(2, "tETHUSD")
+    await until(lambda: len(room.layer.sent) == 3)
+    third = msgspec.convert(room.layer.sent[2], Batch)
+    assert (third.full, list(third.rows)) == (False, ["tETHUSD"])
+
+
+async def test_the_first_rows_are_the_whole_table_even_if_the_layer_loses_them_once(
+    room: Room, layer: Layer
+) -> None:
+    layer.away = True
+    room.change(1)
+    await asyncio.sleep(SLOW.flush * 1.2)
+    layer.away = False
+    await until(lambda: len(layer.sent) == 2)
+    assert layer.sent[1]["full"]
 
 
 async def test_the_first_change_goes_at_once_and_later_ones_together(room: Room) -> None:
