@@ -25,6 +25,8 @@ TRADING = {
 }
 QUICK = {"window": 2, "rates": {"other": 200, "tickers": 200}}
 SYMBOL = "tBTCUSD"
+LISTED = "tBTCUSD,tBTCUST,tETHBTC,tETHUSD,tLTCUSD,tLTCUST,tBTCF0:USTF0,fUSD"
+"""A small market starts in a fraction of the time."""
 SUBMIT = "auth/w/order/submit"
 
 
@@ -80,7 +82,7 @@ def open_desk(
     """`open_desk(rates={…})`; `signing_key` has set up the vault."""
 
     def start(rates: dict[str, Any] = QUICK, **permissions: list[str]) -> Desk:
-        exchange = start_exchange(BFX_RATES=json.dumps(rates))
+        exchange = start_exchange("--symbols", LISTED, BFX_RATES=json.dumps(rates))
         settings.BFX_PUBLIC_REST_URL = settings.BFX_REST_URL = exchange.url
         settings.BFX_RATES = rates
         settings.KEY_EXCHANGE_BACKEND = "market.key_backend.BitfinexKeys"

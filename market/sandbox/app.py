@@ -28,7 +28,7 @@ from market.sandbox.keys import rest_call
 from market.sandbox.replay import Recording, Replay
 from market.sandbox.replies import response, send
 from market.sandbox.rules import Rates
-from market.sandbox.state import Market
+from market.sandbox.state import Market, read_symbols
 from market.sandbox.store import Store
 from market.sandbox.stream import Session
 from market.sandbox.topics import Source
@@ -209,6 +209,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--port", type=int, default=8900, help="port of the exchange (8900); 0 takes a free one")
     add("--control-port", type=int, default=None, help="port of the controls (the next one)")
     add("--seed", type=int, default=1, help="seed of the made-up market (1)")
+    add("--symbols", default="", help="of the made-up market, by commas: tBTCUSD,fUSD (all)")
     add("--replay", type=Path, help="play this recording instead of a made-up market")
     add("--rate", type=float, default=50.0, help="frames a second of a recording without times")
     add("--speed", type=float, default=1.0, help="factor on the recording's own times")
@@ -220,15 +221,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM, SIGINT or, if so asked, the end of standard input.
 
-    Raises OSError when a port is taken or a file cannot be read, ValueError for bad limits or a
-    bad recording.
+    Raises OSError when a port is taken or a file cannot be read, ValueError for bad limits, a bad
+    recording or an unknown symbol.
     """
     rates = Rates.read(options.rates)
     source: Source
     if options.replay:
         source = Replay(Recording.read(options.replay, options.rate), options.speed)
     else:
-        source = Market(options.seed, time.time())
+        source = Market(options.seed, time.time(), read_symbols(options.symbols))
     exchange = Exchange(source, rates, seed=options.seed, state=options.state_dir)
     exchange.load()
     async with exchange.serving(options.port, options.control_port) as (port, control):

@@ -43,7 +43,7 @@ class Market:
     """The seeded market behind the exchange; implements `topics.Source`.
 
     `start` is the time (s) at which the past ends and the present begins. `only` restricts it to
-    some symbols, for tests.
+    some symbols.
     """
 
     def __init__(self, seed: int, start: float, only: Sequence[str] = ()) -> None:
@@ -318,3 +318,12 @@ class Market:
 
     def _emit(self, topic: Topic, text: str) -> list[Event]:
         return [Event(topic, [text])] if topic in self._topics else []
+
+
+def read_symbols(text: str) -> list[str]:
+    """`tBTCUSD,fUSD` → the symbols. Raises ValueError for one that the market has not."""
+    known = {pair.symbol for pair in (*PAIRS, *FUTURES)} | {f"f{code}" for code in FUNDING}
+    symbols = [word.strip() for word in text.split(",") if word.strip()]
+    if strange := sorted(set(symbols) - known):
+        raise ValueError(f"no such symbol: {', '.join(strange)}")
+    return symbols

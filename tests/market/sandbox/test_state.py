@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from market.sandbox.state import TICKER_SECONDS, Market
+from market.sandbox.state import TICKER_SECONDS, Market, read_symbols
 from market.sandbox.topics import Event, Refused, Topic
 
 START = 1_790_134_414.85
@@ -37,6 +37,14 @@ def test_the_whole_list_is_there_with_funding_and_futures() -> None:
     assert len([symbol for symbol in everything.symbols() if symbol.startswith("f")]) == 20
     assert {"tTESTBTC:TESTUSD", "tAAABBB", "tBTCF0:USTF0"} <= set(everything.symbols())
     assert all(everything.ticker(symbol) for symbol in everything.symbols())
+
+
+def test_a_smaller_market_is_asked_for_by_name() -> None:
+    names = read_symbols("tBTCUSD, fUSD,tBTCF0:USTF0")
+    assert sorted(Market(1, START, names).symbols()) == sorted(names)
+    assert read_symbols("") == []
+    with pytest.raises(ValueError, match="no such symbol: tNOPE"):
+        read_symbols("tBTCUSD,tNOPE")
 
 
 def test_one_seed_is_one_market_however_often_it_is_looked_at() -> None:
