@@ -30,10 +30,13 @@ def empty(connection: Any) -> None:
 
     tables = set(connection.introspection.table_names()) - KEPT
     delete = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in sorted(tables)]
-    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
-        with transaction.atomic(using=connection.alias):
-            for statement in statements(connection.vendor, cursor, delete):
-                cursor.execute(statement)
+    with (
+        connection.constraint_checks_disabled(),
+        connection.cursor() as cursor,
+        transaction.atomic(using=connection.alias),
+    ):
+        for statement in statements(connection.vendor, cursor, delete):
+            cursor.execute(statement)
 
 
 def statements(vendor: str, cursor: Any, delete: list[str]) -> list[str]:

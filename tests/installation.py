@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bfxdash.gate import clean_environment
-from tests import servers
+from tests import servers, zygote
+
+Process = zygote.Program | subprocess.Popen[str]
 
 
 class MigratedDatabases:
@@ -49,6 +52,23 @@ def migrate(database_url: str, data: Path) -> None:
     subprocess.run(command, check=True, env=environ, cwd=servers.ROOT, timeout=120)
 
 
+def start_python(
+    words: list[str], environ: Mapping[str, str], complaints: int | None = None
+) -> Process:
+    """A Python program with pipes for its input and output; `words` as for the interpreter."""
+    if zygote.is_here():
+        return zygote.zygote().start(words, environ, complaints=complaints)
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
+        env=dict(environ),
+        cwd=servers.ROOT,
+    )
+
+
 class Installation:
     """A database and a data folder, for processes that are none of the test's own. There is no
     Redis: what these processes do must work without one.
@@ -59,17 +79,10 @@ class Installation:
         nobody = f"redis://127.0.0.1:{servers.free_port()}"  # signing needs no channel layer
         here = {"BFX_DATA_DIR": str(folder), "DATABASE_URL": database_url, "REDIS_URL": nobody}
         self.environ = clean_environment() | needed | here | {"LOG_LEVEL": "WARNING"} | settings
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[Process] = []
 
-    def start(self, module: str, *words: object) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *map(str, words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self.environ,
-            cwd=servers.ROOT,
-        )
+    def start(self, module: str, *words: object) -> Process:
+        process = start_python(["-m", module, *map(str, words)], self.environ)
         self.started.append(process)
         return process
 
@@ -79,18 +92,18 @@ class Installation:
                 process.kill()
 
     def run(self, module: str, *words: object, seconds: float = 120) -> str:
-        """To its end; returns what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", module, *map(str, words)],
-            capture_output=True,
-            text=True,
-            env=self.environ,
-            cwd=servers.ROOT,
-            timeout=seconds,
-        )
-        sys.stderr.write(done.stderr)  # shown when the test fails
-        done.check_returncode()
-        return done.stdout
+        """To its end; returns what it printed. Raises subprocess.CalledProcessError."""
+        with tempfile.TemporaryFile("w+") as complaints:
+            whole = ["-m", module, *map(str, words)]
+            program = start_python(whole, self.environ, complaints.fileno())
+            with program:
+                printed, _ = program.communicate(timeout=seconds)
+            complaints.seek(0)
+            told = complaints.read()
+        sys.stderr.write(told)  # shown when the test fails
+        if program.returncode:
+            raise subprocess.CalledProcessError(program.returncode, module, printed, told)
+        return printed
 
     def ask(self, module: str, *words: object, seconds: float = 120) -> Any:
         """To its end; returns the JSON of its last line."""

@@ -203,7 +203,7 @@ class Ticking:
     def order(self, **command: object) -> None:
         pipe = self.child.process.stdin
         assert pipe is not None
-        pipe.write(json.dumps(command).encode() + b"\n")
+        pipe.write(json.dumps(command) + "\n")
         pipe.flush()
 
     def list_symbols(self, **prices: float) -> None:

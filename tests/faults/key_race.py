@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -18,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any, cast
 
 import django
+
+from tests.installation import Process, start_python
 
 PATH, BODY = "/v2/auth/w/order/submit", b"{}"
 MS = 1_000_000
@@ -148,16 +149,8 @@ class Workers:
     """Child processes of this driver."""
 
     def __init__(self, count: int, port: int, longest_pause: float) -> None:
-        words = [sys.executable, "-m", "tests.faults.key_race", "work", str(port)]
-        self.children = [
-            subprocess.Popen(
-                [*words, str(longest_pause)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(count)
-        ]
+        words = ["-m", "tests.faults.key_race", "work", str(port), str(longest_pause)]
+        self.children = [start_python(words, os.environ) for _ in range(count)]
         for child in self.children:
             assert self.hear(child) == "ready"
 
@@ -167,7 +160,7 @@ class Workers:
             stdin.write(json.dumps(order) + "\n")
             stdin.flush()
 
-    def hear(self, child: "subprocess.Popen[str]") -> str:
+    def hear(self, child: Process) -> str:
         return cast(IO[str], child.stdout).readline().strip()
 
     def rounds(self) -> list[Round]:

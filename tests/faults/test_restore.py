@@ -52,7 +52,7 @@ def start(installation: Installation) -> servers.Child:
     installation.run("django", "collectstatic", "--no-input", "-v0")
     log = Path(installation.environ["BFX_DATA_DIR"]) / "serve.log"
     command = [sys.executable, "-m", "django", "serve", "--port", "0"]
-    child = servers.Child(command, log, environ=installation.environ)
+    child = servers.Child(command, log, environ=installation.environ, forked=True)
     child.wait_until(lambda: "serving http://" in child.log)
     return child
 

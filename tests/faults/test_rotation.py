@@ -3,12 +3,12 @@
 import json
 import random
 import signal
-import subprocess
 import time
 
 import pytest
 
 from tests.faults.installations import Installation, installation
+from tests.installation import Process
 
 __all__ = ["installation"]
 
@@ -21,7 +21,7 @@ def rotate_keys(installation: Installation, *words: object) -> dict[str, int]:
     return figures
 
 
-def ask(process: "subprocess.Popen[str]") -> int:
+def ask(process: Process) -> int:
     assert process.stdin
     assert process.stdout
     process.stdin.write("\n")
@@ -29,14 +29,14 @@ def ask(process: "subprocess.Popen[str]") -> int:
     return int(process.stdout.readline())
 
 
-def figures_of(process: "subprocess.Popen[str]") -> dict[str, list[str]]:
+def figures_of(process: Process) -> dict[str, list[str]]:
     """Ends its standard input; returns what it counted."""
     out, _ = process.communicate(timeout=60)
     found: dict[str, list[str]] = json.loads(out.splitlines()[-1])
     return found
 
 
-def kill_once(installation: Installation, counter: "subprocess.Popen[str]", batch: int) -> int:
+def kill_once(installation: Installation, counter: Process, batch: int) -> int:
     """Starts a rewrap and kills it once it has moved something. Returns what is left."""
     before = ask(counter)
     rewrap = installation.start("django", "rotate_keys", "rewrap", "--batch", batch)

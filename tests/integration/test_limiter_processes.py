@@ -47,7 +47,7 @@ class Workers:
         command = [sys.executable, "-m", "tests.integration.limited_worker", what, seconds]
         for number in range(len(self.started), len(self.started) + count):
             log = self.folder / f"worker{number}"
-            self.started.append(servers.Child(command, log, environ=self.environ))
+            self.started.append(servers.Child(command, log, environ=self.environ, forked=True))
         new = self.started[-count:]
         for child in new:
             child.wait_until(partial(is_ready, child), 60)
