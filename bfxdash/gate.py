@@ -58,7 +58,8 @@ PRODUCTION = {
 }
 DJANGO_SETTINGS = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "DEBUG", "DATABASE_URL"}
 OTHER_SETTINGS = {"REDIS_URL", "EMAIL_URL", "LOG_JSON", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE"}
-COVERAGE = {"COVERAGE_FILE": str(ROOT / ".coverage")}
+COUNTED = "embedded"
+COVERAGE = {"COVERAGE_FILE": str(RESULTS / ".coverage")}
 OF_TESTS = {"BFX_TEST_PROFILE", "BFX_RECORDINGS", "BFX_BROWSER", "BFX_SCREENSHOTS"}
 
 
@@ -166,13 +167,14 @@ def make_master_key(path: Path) -> None:
 
 
 def testing_steps() -> Iterator[Step]:
-    """The tests, the longest first."""
+    """The tests, the longest first. What they reach is counted on the first profile."""
     for profile, workers in WORKERS.items():
-        marks, shared = "not browser and not full", (*share_out(workers), "--cov")
-        yield pytest_step(f"tests, {profile}", profile, marks, *shared)
+        counted = ("--cov", "--cov-report=") if profile == COUNTED else ()
+        options = ("--ignore=tests/browser", *share_out(workers), *counted)
+        yield pytest_step(f"tests, {profile}", profile, "not full", *options)
     for profile, workers in BROWSERS.items():
-        marks = "browser and not full"
-        yield pytest_step(f"browser, {profile}", profile, marks, *share_out(workers))
+        options = ("tests/browser", *share_out(workers))
+        yield pytest_step(f"browser, {profile}", profile, "not full", *options)
 
 
 def share_out(workers: int) -> tuple[str, ...]:
@@ -185,9 +187,8 @@ def full_steps() -> Iterator[Step]:
 
 
 def coverage_steps() -> Iterator[Step]:
-    """How much of the code the tests reached, on both profiles together."""
+    """How much of the code the tests reached."""
     coverage = python("-m", "coverage")
-    yield Step("coverage, together", [*coverage, "combine", "--keep", "--quiet", RESULTS], COVERAGE)
     core = ["report", "--fail-under=100", f"--include={','.join(CORE)}", "--skip-covered"]
     yield Step("coverage, core", [*coverage, *core], COVERAGE)
     overall = ["report", f"--fail-under={OVERALL_COVERAGE}", "--format=total"]
@@ -197,10 +198,7 @@ def coverage_steps() -> Iterator[Step]:
 def pytest_step(name: str, profile: str, marks: str, *options: str) -> Step:
     report = RESULTS / f"{name.replace(', ', '-').replace(' ', '-')}.xml"
     command = python("-m", "pytest", "-q", "-m", marks, f"--junitxml={report}", *options)
-    if "--cov" in options:
-        command.append("--cov-report=")
-    environ = {"BFX_TEST_PROFILE": profile, "COVERAGE_FILE": str(RESULTS / f".coverage.{profile}")}
-    return Step(name, command, environ, report)
+    return Step(name, command, {"BFX_TEST_PROFILE": profile, **COVERAGE}, report)
 
 
 def summarise(steps: Sequence[Step], seconds: float) -> int:

@@ -169,9 +169,13 @@ def pytest_report_header() -> str:
     return f"profile: {PROFILE} (BFX_TEST_PROFILE)"
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    place = collection_path.relative_to(Path(__file__).parent).as_posix()
+    return (PROFILE != "embedded" and place.startswith(ONCE)) or None
+
+
 def runs_once(item: pytest.Item) -> bool:
-    place = item.path.relative_to(Path(__file__).parent).as_posix()
-    return place.startswith(ONCE) or item.get_closest_marker("once") is not None
+    return item.get_closest_marker("once") is not None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -73,6 +73,7 @@ bindings = st.builds(
 @given(
     mine=bindings, other=bindings, version=st.sampled_from([1, 2]), texts=st.tuples(texts, texts)
 )
+@pytest.mark.no_cover  # counting lines would take as long again
 def test_g01_a_seal_opens_under_its_own_facts_only(mine, other, version, texts):
     seal = sealed(mine, version=version, name=texts[0], secret=texts[1])
     if mine == other:
@@ -84,6 +85,7 @@ def test_g01_a_seal_opens_under_its_own_facts_only(mine, other, version, texts):
 
 @settings(max_examples=2000, deadline=None, derandomize=True)
 @given(first=bindings, second=bindings, taken=st.sets(st.sampled_from([*FIELDS, "kek_version"])))
+@pytest.mark.no_cover  # counting lines would take as long again
 def test_g01_parts_of_two_rows_never_open_together(first, second, taken):
     here, there = sealed(first, version=1), sealed(second, version=2)
     spliced = changed(here, {name: getattr(there, name) for name in taken})
