@@ -276,9 +276,11 @@ def start_dashboard_for(
         exchange: servers.Exchange | None,
         profile: str = PROFILE,
         options: tuple[str, ...] = (),
+        forked: bool = True,
         **environ: str,
     ) -> servers.Dashboard:
         dashboard = servers.Dashboard(folder, exchange, **environ)
+        dashboard.forked = forked
         started.callback(dashboard.stop)
         if profile == "embedded":
             dashboard.start_embedded(*options)

@@ -329,6 +329,8 @@ class Dashboard:
     embedded (the feed runs inside it), `web`, `web2` and `feed` when scaled.
     """
 
+    forked = True
+
     def __init__(self, folder: Path, exchange: Exchange | None, **environ: str) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -350,7 +352,7 @@ class Dashboard:
         """Starts `manage.py WORDS` as the child `name`."""
         command = [sys.executable, ROOT / "manage.py", *words]
         log = self.folder / f"{name}.log"
-        self.children[name] = Child(command, log, environ=self.environ, forked=True)
+        self.children[name] = Child(command, log, environ=self.environ, forked=self.forked)
         return self.children[name]
 
     def start_embedded(self, *options: str) -> None:

@@ -255,7 +255,6 @@ def become(words: list[str], environ: dict[str, str], files: list[int]) -> None:
 
 
 def main() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     orders = socket.socket(fileno=0)
     for name in PACKAGES:
         importlib.import_module(name)

@@ -73,7 +73,9 @@ def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
     steps = {step.name: step for step in gate.testing_steps()}
     for profile in ("embedded", "scaled"):
         assert steps[f"tests, {profile}"].environ["BFX_TEST_PROFILE"] == profile
-        assert "browser and not full" in steps[f"browser, {profile}"].command
+        assert steps[f"browser, {profile}"].environ["BFX_TEST_PROFILE"] == profile
+        assert "tests/browser" in steps[f"browser, {profile}"].command
+        assert "--ignore=tests/browser" in steps[f"tests, {profile}"].command
 
 
 def test_full_sizes_come_on_top():

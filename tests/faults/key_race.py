@@ -24,6 +24,7 @@ PATH, BODY = "/v2/auth/w/order/submit", b"{}"
 MS = 1_000_000
 PAUSED = 0.05  # of all sends
 TRIES_AFTER = 3
+READ_SECONDS = 5.0
 
 
 @dataclass
@@ -144,6 +145,14 @@ class Exchange:
         for line in lines:
             self.arrivals[int(line)] = time.monotonic_ns()
 
+    def take(self, sent: int) -> dict[int, int]:
+        """What came since asked last, once these threads have had time to read what was sent."""
+        deadline = time.monotonic() + READ_SECONDS
+        while len(self.arrivals) < sent and time.monotonic() < deadline:
+            time.sleep(0.01)
+        came, self.arrivals = self.arrivals, {}
+        return came
+
 
 class Workers:
     """Child processes of this driver."""
@@ -222,8 +231,7 @@ def one_round(stop: str, key: Any, workers: Workers, exchange: Exchange) -> dict
     rounds = workers.rounds()
     if stop == "halt":
         keys.halt_keys(by=None, level=HaltLevel.NONE, reason="over")
-    exchange_saw, exchange.arrivals = exchange.arrivals, {}
-    return figures(rounds, committed, exchange_saw)
+    return figures(rounds, committed, exchange.take(sum(len(each.sent) for each in rounds)))
 
 
 def figures(rounds: list[Round], committed: int, arrivals: dict[int, int]) -> dict[str, int]:

@@ -23,7 +23,8 @@ def site(start_dashboard, exchange_server, tmp_path):
     for name in ("tmp", "mails"):
         (tmp_path / name).mkdir()
     more = {"EMAIL_URL": f"filemail:///{tmp_path / 'mails'}", "TMPDIR": str(tmp_path / "tmp")}
-    dashboard = start_dashboard(exchange_server, LOG_LEVEL="DEBUG", **more)
+    # Not forked: its environment and command line shall be what the system shows of it.
+    dashboard = start_dashboard(exchange_server, forked=False, LOG_LEVEL="DEBUG", **more)
     dashboard.wait_ready()
     return dashboard
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from market.bitfinex.pacing import Pace
+from market.bitfinex.pacing import Pace, connect_timeout
 from market.feed.ports import Timing
 from market.quotes import Source
 from tests import servers
@@ -24,8 +24,14 @@ from tests.market.feed.fakes import FakeClock, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-RATES = {"window": 2}  # the budgets of a minute, in two seconds
-QUICK = Timing(step=0.02, pace=Pace(floor=0.3, first=0.2, cap=1.0), refresh=0.5, flush=0.02)
+RATES = {"window": 4}  # the budgets of a minute, in four seconds
+QUICK = Timing(
+    step=0.02,
+    pace=Pace(floor=0.3, first=0.2, cap=1.0),
+    refresh=0.5,
+    flush=0.02,
+    connect=connect_timeout(RATES["window"]),
+)
 AT_ONCE = 10.0  # on the busiest machine; silence alone would show a loss after 35 s
 
 
