@@ -69,6 +69,18 @@ def start_python(
     )
 
 
+def run_python(
+    words: list[str], environ: Mapping[str, str], seconds: float = 120
+) -> "subprocess.CompletedProcess[str]":
+    """To its end. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryFile("w+") as complaints:
+        with start_python(words, environ, complaints.fileno()) as program:
+            printed, _ = program.communicate(timeout=seconds)
+        complaints.seek(0)
+        told = complaints.read()
+    return subprocess.CompletedProcess(words, program.wait(), printed, told)
+
+
 class Installation:
     """A database and a data folder, for processes that are none of the test's own. There is no
     Redis: what these processes do must work without one.
@@ -93,17 +105,10 @@ class Installation:
 
     def run(self, module: str, *words: object, seconds: float = 120) -> str:
         """To its end; returns what it printed. Raises subprocess.CalledProcessError."""
-        with tempfile.TemporaryFile("w+") as complaints:
-            whole = ["-m", module, *map(str, words)]
-            program = start_python(whole, self.environ, complaints.fileno())
-            with program:
-                printed, _ = program.communicate(timeout=seconds)
-            complaints.seek(0)
-            told = complaints.read()
-        sys.stderr.write(told)  # shown when the test fails
-        if program.returncode:
-            raise subprocess.CalledProcessError(program.returncode, module, printed, told)
-        return printed
+        done = run_python(["-m", module, *map(str, words)], self.environ, seconds)
+        sys.stderr.write(done.stderr)  # shown when the test fails
+        done.check_returncode()
+        return done.stdout
 
     def ask(self, module: str, *words: object, seconds: float = 120) -> Any:
         """To its end; returns the JSON of its last line."""

@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from itertools import chain
 
 import pytest
 from django.conf import settings
 
+from tests.installation import run_python
 from tests.servers import ROOT, SECRET_KEY, clean_environment
 
 BAD = [
@@ -45,13 +45,7 @@ BAD = [
 
 def manage(tmp_path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     data = {"BFX_DATA_DIR": str(tmp_path), "SECRET_KEY": SECRET_KEY}
-    return subprocess.run(
-        [sys.executable, ROOT / "manage.py", *words],
-        env=clean_environment(**(data | environ)),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run_python([str(ROOT / "manage.py"), *words], clean_environment(**(data | environ)), 60)
 
 
 @pytest.mark.parametrize(("name", "value", "reason"), BAD, ids=[f"{n}={v}" for n, v, _ in BAD])

@@ -19,7 +19,7 @@ from tests.bench.workshop import Workshop
 from tests.trading_floor import WIDE, Floor, assert_true, wait_until
 
 WIDE_WINDOW_S = 62.0  # what a budget may cost whose clock was set back: one window
-
+INSIDE = 0.1  # refused nonces that no caller meets, where a busy machine swaps two calls
 
 FULL = pytest.mark.full
 BOTH = pytest.mark.parametrize("floor", ["sqlite", "postgres"], indirect=True)
@@ -49,7 +49,7 @@ def floor(
 @BOTH
 @pytest.mark.parametrize(
     ("processes", "orders", "inside"),
-    [(3, 40, 0.1), pytest.param(8, 400, 0.01, marks=FULL)],
+    [(3, 40, INSIDE), pytest.param(8, 400, 0.01, marks=FULL)],
 )
 def test_processes_with_one_key_place_and_cancel_every_order(
     floor: Floor, processes: int, orders: int, inside: float
@@ -116,10 +116,12 @@ def test_a_database_restored_from_an_old_copy_uses_no_nonce_twice(floor: Floor, 
     states.append(desk.trade(processes=2, orders=orders, cancel=False)["states"])
     copy.restore()
     states.append(desk.trade(processes=2, orders=orders, cancel=False)["states"])
-    found = desk.truth()
+    found, nonces = desk.truth(), [row["nonce"] for row in desk.arrivals()]
     print({"refused inside": desk.refused_inside(), **found})
     assert states == [{"accepted": orders}] * 3
-    assert desk.refused_inside() == found["duplicate"] == found["unsettled"] == 0
+    assert len(nonces) == len(set(nonces)) >= 3 * orders
+    assert desk.refused_inside() <= 3 * orders * INSIDE
+    assert found["duplicate"] == found["unsettled"] == 0
     assert found["false"] == []
     assert (found["orders"], found["lost"]) == (3 * orders, orders)  # those after the copy
 
