@@ -1,8 +1,8 @@
 """The quality gate: every check of the project, in one run, with a table at its end.
 
-Every step runs even if another one failed. A few run at a time: first those that only read the
-code, then the tests, once on each profile and apart for browsers. Most tests wait for some process
-of theirs, so that all of them together keep two cores busy.
+Every step runs even if another one failed, in three phases of a few at a time: what only reads the
+code, the tests on both profiles, the tests in browsers on both. Most tests wait for some process
+of theirs, so that a few at a time keep two cores busy.
 """
 
 import base64
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,8 +23,8 @@ RESULTS = ROOT / ".cache" / "test"
 BYTECODE = ROOT / ".cache" / "bytecode"
 NODE_BIN = ROOT / "node_modules" / ".bin"
 AT_ONCE = 4  # steps
-WORKERS = {"embedded": 4, "scaled": 2}  # what no profile changes runs on the first one
-BROWSERS = {"embedded": 2, "scaled": 1}
+WORKERS = {"embedded": 3, "scaled": 2}  # what no profile changes runs on the first one
+BROWSERS = {"embedded": 2, "scaled": 2}
 OVERALL_COVERAGE = 90
 # Where a missed branch can cost an IP block, an order or a key: every branch is tested.
 CORE = (
@@ -122,11 +123,11 @@ def run_gate(*, full: bool) -> int:
         old.unlink()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bfx-gate-") as folder:
-        reading, testing = list(reading_steps(Path(folder))), list(testing_steps())
-        for steps in (reading, testing):
+        phases = [list(reading_steps(Path(folder))), list(testing_steps()), list(browser_steps())]
+        for steps in phases:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 list(pool.map(Step.run_beside_others, steps))
-    beside = [*reading, *testing]
+    beside = list(chain.from_iterable(phases))
     alone = [*full_steps(), *coverage_steps()] if full else list(coverage_steps())
     for step in alone:
         print(f"\n--- {step.name} ---", flush=True)
@@ -171,11 +172,15 @@ def make_master_key(path: Path) -> None:
 
 
 def testing_steps() -> Iterator[Step]:
-    """The tests, the longest first. What they reach is counted on the first profile."""
+    """The tests without a browser. What they reach is counted on the first profile."""
     for profile, workers in WORKERS.items():
         counted = ("--cov", "--cov-report=") if profile == COUNTED else ()
         options = ("--ignore=tests/browser", *share_out(workers), *counted)
         yield pytest_step(f"tests, {profile}", profile, "not full", *options)
+
+
+def browser_steps() -> Iterator[Step]:
+    """The same in browsers: pages and servers that live side by side, and cost while they live."""
     for profile, workers in BROWSERS.items():
         options = ("tests/browser", *share_out(workers))
         yield pytest_step(f"browser, {profile}", profile, "not full", *options)

@@ -70,7 +70,7 @@ def test_what_the_tests_themselves_need_stays(name):
 
 
 def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
-    steps = {step.name: step for step in gate.testing_steps()}
+    steps = {step.name: step for step in [*gate.testing_steps(), *gate.browser_steps()]}
     for profile in ("embedded", "scaled"):
         assert steps[f"tests, {profile}"].environ["BFX_TEST_PROFILE"] == profile
         assert steps[f"browser, {profile}"].environ["BFX_TEST_PROFILE"] == profile
@@ -79,13 +79,15 @@ def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
 
 
 def test_full_sizes_come_on_top():
-    assert not [step for step in gate.testing_steps() if "--full" in step.command]
+    small = [*gate.testing_steps(), *gate.browser_steps()]
+    assert not [step for step in small if "--full" in step.command]
     (step,) = gate.full_steps()
     assert "--full" in step.command
 
 
 def test_reports_are_files_that_pytest_can_write():
-    reports = [step.report for step in [*gate.testing_steps(), *gate.full_steps()]]
+    steps = [*gate.testing_steps(), *gate.browser_steps(), *gate.full_steps()]
+    reports = [step.report for step in steps]
     assert len(set(reports)) == len(reports) == 5
     assert ElementTree.fromstring(REPORT).tag == "testsuites"
 

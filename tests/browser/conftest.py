@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, W
 from tests import servers
 from tests.browser.chromium import launch_options
 from tests.browser.orders import Trader, start_trading
+from tests.trading import LISTED
 
 COMPLAINTS = {"error", "warning"}
 expect.set_options(timeout=30_000)  # ms: it only ends a test that hangs
@@ -94,6 +95,12 @@ def findings(axe_source: str) -> Callable[[Page], list[str]]:
     return findings
 
 
+@pytest.fixture
+def exchange_server(start_exchange: Callable[..., servers.Exchange]) -> servers.Exchange:
+    """Of a few symbols: what happens to keys and orders needs no more."""
+    return start_exchange("--symbols", LISTED)
+
+
 @pytest.fixture(scope="session")
 def trading(
     browser: Browser,
@@ -105,7 +112,7 @@ def trading(
     account; one for all tests of orders."""
     folder = tmp_path_factory.mktemp("trading")
     with ExitStack() as started:
-        exchange = servers.Exchange(folder)
+        exchange = servers.Exchange(folder, "--symbols", LISTED)
         started.callback(exchange.stop)
         site = start_dashboard_for(started, folder, exchange)
         site.wait_ready()

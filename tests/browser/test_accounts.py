@@ -87,6 +87,7 @@ def test_signing_in_needs_the_second_step_and_a_deactivation_throws_out(page, se
     make_account(dora, boss.locator("[data-invitation]").inner_text(), "dora")
     seed = add_app(dora)
     dora.get_by_role("button", name="Sign out").click()
+    expect(dora.get_by_role("button", name="Sign out")).to_have_count(0)
 
     dora.goto(f"{site.url}/keys/")
     dora.get_by_label("Username").fill("dora")
