@@ -2,9 +2,10 @@
 
 A run starts hundreds of processes, and most of the time of each start goes into importing other
 people's packages. So one process a test session, the zygote, imports these (never ours, and no
-settings), and becomes a program by forking. Linux only: elsewhere programs start as usual.
+settings), and becomes a program by forking (decision 009). Linux only: elsewhere programs start
+as usual.
 
-`python -m tests.zygote` is that process. It reads one `Order` per message from the socket on its
+`python -m tests.zygote` is that process. It reads one order a message from the socket that is its
 standard input, with the program's three standard files and a pipe for its end, and answers with
 the process id. It ends with that socket, and its children end with it.
 """
@@ -105,7 +106,9 @@ class Program:
     def wait(self, timeout: float | None = None) -> int:
         """Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
-            if not select.select([self._ending], [], [], timeout)[0]:
+            ending = select.poll()  # select takes no file of a number above 1,023
+            ending.register(self._ending, select.POLLIN)
+            if not ending.poll(None if timeout is None else timeout * 1000):
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
             told = os.read(self._ending, STATUS.size)
             os.close(self._ending)
@@ -145,6 +148,7 @@ class Zygote:
     """The zygote of this process, from the side of the tests."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environ = {name: text for name, text in os.environ.items() if name.startswith("PYTHON")}
         with theirs:
@@ -173,10 +177,11 @@ class Zygote:
         reading, ending = os.pipe()
         told, stdout = (None, output) if output is not None else os.pipe()
         stderr = complaints if complaints is not None else 2
-        socket.send_fds(self._ours, [order], [stdin, stdout, stderr, ending])
+        with self._turn:
+            socket.send_fds(self._ours, [order], [stdin, stdout, stderr, ending])
+            answer = self._ours.recv(STATUS.size)
         for file in {stdin, stdout, ending} - {output}:
             os.close(file)
-        answer = self._ours.recv(STATUS.size)
         if not answer:
             raise RuntimeError("the zygote has died")
         return Program(STATUS.unpack(answer)[0], reading, ours, told)
@@ -243,7 +248,7 @@ def become(words: list[str], environ: dict[str, str], files: list[int]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     for number, file in enumerate(files):
         os.dup2(file, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else 4096)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()
     os.environ.update(environ)
     if words[0] == "-m":

@@ -148,6 +148,15 @@ class TestTaking:
         assert there == book.take_all()
 
 
+def test_rows_that_are_not_kept_are_forgotten_with_their_changes() -> None:
+    book = QuoteBook()
+    for symbol in ("tBTCUSD", "tETHUSD"):
+        book.apply_ticker(symbol, ticker(), 1, Source.LIVE)
+    book.keep_only({"tETHUSD", "tXRPUSD"})
+    assert list(book.symbols()) == ["tETHUSD"]
+    assert list(book.take_changed()) == ["tETHUSD"]
+
+
 class TestPlainNumbers:
     @pytest.mark.parametrize(
         ("number", "text"),
