@@ -269,7 +269,7 @@ NONE = Least(at_most=0)
 COSTS = [
     measure
     for database in ("sqlite", "postgres")
-    for way, most in (("read", 6.0), ("place", 16.0))
+    for way, most in (("read", 4.0), ("place", 9.0))
     for measure in (
         Measure(f"{way} / bare, {database}", ratio(database, way), Least(at_most=most)),
         Measure(f"{way} - bare, ms, {database}", added(database, way)),
