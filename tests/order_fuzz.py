@@ -27,8 +27,8 @@ ROUND_DIES = 0.1
 @dataclass(frozen=True)
 class Plan:
     """`traders` record `orders` altogether while `resolvers` settle; `kills` of them are killed at
-    the points above. Replies are awaited `read` seconds. `pace` divides the waits of the product:
-    1 is the product as it is.
+    the points above. Replies are awaited `read` seconds; a trader rests `rest` seconds after each
+    order. `pace` divides the waits of the product: 1 is the product as it is.
     """
 
     keys: list[str]
@@ -37,6 +37,7 @@ class Plan:
     orders: int = 40
     kills: int = 8
     read: float = 1.0
+    rest: float = 0.0
     pace: float = 1.0
     seed: int = 1
 
@@ -149,6 +150,7 @@ def place_orders(
         if doom.point == "any moment":
             doom.soon(chance)
         tell(place_and_cancel(trading, chance.choice(plan.keys)))
+        time.sleep(plan.rest)
 
 
 def resolve(plan: Plan, doom: Doom, chance: random.Random, recorded: Any) -> None:

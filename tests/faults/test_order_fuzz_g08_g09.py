@@ -68,7 +68,8 @@ def open_floor(
         pytest.param(
             "postgres",
             {},
-            {"orders": 300, "kills": 90, "traders": 4, "resolvers": 2},
+            # As fast as the real table lets them: nearly every order would be refused else.
+            {"orders": 300, "kills": 90, "traders": 4, "resolvers": 2, "rest": 2.5},
             marks=pytest.mark.full,
             id="real-rates",
         ),
