@@ -1,8 +1,8 @@
 """The quality gate: every check of the project, in one run, with a table at its end.
 
-Every step runs even if another one failed, a few at a time: first what only reads the code, then
-the tests, once on each profile and apart for browsers. Most tests wait for some process of theirs,
-so that all of them together keep two cores busy.
+Every step runs even if another one failed. A few run at a time: first those that only read the
+code, then the tests, once on each profile and apart for browsers. Most tests wait for some process
+of theirs, so that all of them together keep two cores busy.
 """
 
 import base64
@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / ".cache" / "test"
 BYTECODE = ROOT / ".cache" / "bytecode"
 NODE_BIN = ROOT / "node_modules" / ".bin"
-AT_ONCE = 5  # steps
+AT_ONCE = 4  # steps
+WORKERS = {"embedded": 3, "scaled": 2}  # what no profile changes runs on the first one
+BROWSERS = {"embedded": 2, "scaled": 1}
 OVERALL_COVERAGE = 90
 # Where a missed branch can cost an IP block, an order or a key: every branch is tested.
 CORE = (
@@ -46,15 +47,6 @@ CORE = (
     "market/rates.py",
     "market/resolver.py",
 )
-CORE_TESTS = (
-    "accounts/test_nonces.py",
-    "accounts/test_signer.py",
-    "accounts/test_signing.py",
-    "accounts/test_vault.py",
-    "market/bitfinex",
-    "market/feed/test_plan.py",
-    "market/test_*.py",
-)
 PRODUCTION = {
     "SECRET_KEY": "checked-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGH",
     "ALLOWED_HOSTS": "dash.example.com",
@@ -66,8 +58,8 @@ PRODUCTION = {
 }
 DJANGO_SETTINGS = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "DEBUG", "DATABASE_URL"}
 OTHER_SETTINGS = {"REDIS_URL", "EMAIL_URL", "LOG_JSON", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE"}
-COUNTED = ("--cov", "--cov-report=")
-COVERAGE = {"COVERAGE_FILE": str(ROOT / ".coverage")}
+COUNTED = "embedded"
+COVERAGE = {"COVERAGE_FILE": str(RESULTS / ".coverage")}
 OF_TESTS = {"BFX_TEST_PROFILE", "BFX_RECORDINGS", "BFX_BROWSER", "BFX_SCREENSHOTS"}
 
 
@@ -130,12 +122,12 @@ def run_gate(*, full: bool) -> int:
         old.unlink()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bfx-gate-") as folder:
-        phases = [list(reading_steps(Path(folder))), list(testing_steps(full=full))]
-        for steps in phases:
+        reading, testing = list(reading_steps(Path(folder))), list(testing_steps())
+        for steps in (reading, testing):
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 list(pool.map(Step.run_beside_others, steps))
-    beside = list(chain.from_iterable(phases))
-    alone = [*(full_steps() if full else ()), *coverage_steps(full=full)]
+    beside = [*reading, *testing]
+    alone = [*full_steps(), *coverage_steps()] if full else list(coverage_steps())
     for step in alone:
         print(f"\n--- {step.name} ---", flush=True)
         step.run(show=True)
@@ -178,26 +170,15 @@ def make_master_key(path: Path) -> None:
     path.write_text(f"v1:{base64.b64encode(os.urandom(32)).decode()}\n")
 
 
-def testing_steps(*, full: bool) -> Iterator[Step]:
-    """The tests, the longest first. Counting the lines that they reach takes as long again, so it
-    is done for the tests of the core, and for all of them on the first profile with `--full`.
-    """
-    core = [str(path.relative_to(ROOT)) for path in core_tests()]
-    apart = [f"--ignore={path}" for path in ("tests/browser", *core)]
-    counted = COUNTED if full else ()
-    yield pytest_step("tests, embedded", "embedded", "not full", *apart, *share_out(3), *counted)
-    yield pytest_step("tests, core", "embedded", "not full", *core, *share_out(1), *COUNTED)
-    without = ("--ignore=tests/browser", *share_out(2))
-    yield pytest_step("tests, scaled", "scaled", "not full", *without)
-    for profile, workers in (("embedded", 2), ("scaled", 1)):
-        where = ("tests/browser", *share_out(workers))
-        yield pytest_step(f"browser, {profile}", profile, "not full", *where)
-
-
-def core_tests() -> Iterator[Path]:
-    """The tests that reach every branch of the core."""
-    for pattern in CORE_TESTS:
-        yield from sorted((ROOT / "tests").glob(pattern))
+def testing_steps() -> Iterator[Step]:
+    """The tests, the longest first. What they reach is counted on the first profile."""
+    for profile, workers in WORKERS.items():
+        counted = ("--cov", "--cov-report=") if profile == COUNTED else ()
+        options = ("--ignore=tests/browser", *share_out(workers), *counted)
+        yield pytest_step(f"tests, {profile}", profile, "not full", *options)
+    for profile, workers in BROWSERS.items():
+        options = ("tests/browser", *share_out(workers))
+        yield pytest_step(f"browser, {profile}", profile, "not full", *options)
 
 
 def share_out(workers: int) -> tuple[str, ...]:
@@ -209,22 +190,19 @@ def full_steps() -> Iterator[Step]:
     yield pytest_step("full sizes", "embedded", "full", "--full")
 
 
-def coverage_steps(*, full: bool) -> Iterator[Step]:
-    """How much of the code the counted tests reached."""
+def coverage_steps() -> Iterator[Step]:
+    """How much of the code the tests reached."""
     coverage = python("-m", "coverage")
-    yield Step("coverage, together", [*coverage, "combine", "--keep", "--quiet", RESULTS], COVERAGE)
     core = ["report", "--fail-under=100", f"--include={','.join(CORE)}", "--skip-covered"]
     yield Step("coverage, core", [*coverage, *core], COVERAGE)
-    if full:
-        overall = ["report", f"--fail-under={OVERALL_COVERAGE}", "--format=total"]
-        yield Step("coverage, overall", [*coverage, *overall], COVERAGE)
+    overall = ["report", f"--fail-under={OVERALL_COVERAGE}", "--format=total"]
+    yield Step("coverage, overall", [*coverage, *overall], COVERAGE)
 
 
 def pytest_step(name: str, profile: str, marks: str, *options: str) -> Step:
     report = RESULTS / f"{name.replace(', ', '-').replace(' ', '-')}.xml"
     command = python("-m", "pytest", "-q", "-m", marks, f"--junitxml={report}", *options)
-    environ = {"BFX_TEST_PROFILE": profile, "COVERAGE_FILE": str(RESULTS / f".coverage.{name}")}
-    return Step(name, command, environ, report)
+    return Step(name, command, {"BFX_TEST_PROFILE": profile, **COVERAGE}, report)
 
 
 def summarise(steps: Sequence[Step], seconds: float) -> int:

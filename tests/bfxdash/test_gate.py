@@ -70,7 +70,7 @@ def test_what_the_tests_themselves_need_stays(name):
 
 
 def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
-    steps = {step.name: step for step in gate.testing_steps(full=False)}
+    steps = {step.name: step for step in gate.testing_steps()}
     for profile in ("embedded", "scaled"):
         assert steps[f"tests, {profile}"].environ["BFX_TEST_PROFILE"] == profile
         assert steps[f"browser, {profile}"].environ["BFX_TEST_PROFILE"] == profile
@@ -79,15 +79,14 @@ def test_tests_run_on_both_profiles_and_in_a_browser_on_both():
 
 
 def test_full_sizes_come_on_top():
-    assert not [step for step in gate.testing_steps(full=True) if "--full" in step.command]
+    assert not [step for step in gate.testing_steps() if "--full" in step.command]
     (step,) = gate.full_steps()
     assert "--full" in step.command
 
 
 def test_reports_are_files_that_pytest_can_write():
-    steps = [*gate.testing_steps(full=False), *gate.full_steps()]
-    reports = [step.report for step in steps]
-    assert len(set(reports)) == len(reports) == 6
+    reports = [step.report for step in [*gate.testing_steps(), *gate.full_steps()]]
+    assert len(set(reports)) == len(reports) == 5
     assert ElementTree.fromstring(REPORT).tag == "testsuites"
 
 
@@ -96,20 +95,6 @@ def test_compiled_files_are_shared_by_all_processes(monkeypatch):
     environ = clean_environment()
     assert environ["PYTHONPYCACHEPREFIX"] == str(gate.BYTECODE)
     assert "PYTHONDONTWRITEBYTECODE" not in environ
-
-
-def test_no_test_is_left_out_and_none_runs_twice():
-    steps = {step.name: step for step in gate.testing_steps(full=False)}
-    core = {f"--ignore={path.relative_to(gate.ROOT)}" for path in gate.core_tests()}
-    ignored = {word for word in steps["tests, embedded"].command if "--ignore=" in str(word)}
-    assert ignored == core | {"--ignore=tests/browser"}
-
-
-def test_the_core_is_counted_and_with_full_everything_on_the_first_profile():
-    for full in (False, True):
-        steps = gate.testing_steps(full=full)
-        counted = {step.name for step in steps if "--cov" in step.command}
-        assert counted == {"tests, core"} | ({"tests, embedded"} if full else set())
 
 
 def test_core_modules_exist():
